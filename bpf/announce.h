@@ -43,7 +43,24 @@ static __always_inline void read_unix_path(const struct sock *sk, char *path)
 		path[0] = '@';
 }
 
-/* Introduces the connection; false when the ring refused. */
+static __always_inline void describe_peers(struct record_open *record, struct sock *sk)
+{
+	record->handle = (u64)sk;
+	record->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	record->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (record->family == AF_UNIX) {
+		read_unix_path(sk, record->path);
+	} else {
+		record->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+		record->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+		read_addresses(sk, record->family, record->local, record->remote);
+	}
+}
+
+/*
+ * Introduces the connection; false when the ring refused. sk is NULL for a TLS
+ * session whose socket is not known.
+ */
 static __noinline bool announce_connection(struct connection *connection, struct sock *sk, u64 time)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -67,20 +84,13 @@ static __noinline bool announce_connection(struct connection *connection, struct
 		.pid = task->tgid,
 		.tid = task->pid,
 	};
-	record->handle = (u64)sk;
 	record->opened_ns = connection->opened_ns;
-	record->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	record->uid = BPF_CORE_READ(task, cred, euid.val);
-	record->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	record->role = connection->role;
 	record->protocol = connection->protocol;
-	if (record->family == AF_UNIX) {
-		read_unix_path(sk, record->path);
-	} else {
-		record->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-		record->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-		read_addresses(sk, record->family, record->local, record->remote);
-	}
+	record->source = connection->source;
+	if (sk)
+		describe_peers(record, sk);
 	submit(ring, record, sizeof(*record));
 	connection->is_announced = true;
 	return true;
@@ -145,9 +155,17 @@ static __noinline int end_connection(struct connection *connection, struct sock 
 	if (!connection)
 		return 0;
 	sent = connection->end[DIRECTION_SEND];
-	if (!connection->is_finished[DIRECTION_SEND])
-		sent = position_of(connection, DIRECTION_SEND, sent_sequence(sk));
-	received = position_of(connection, DIRECTION_RECEIVE, received_sequence(sk));
+	received = connection->end[DIRECTION_RECEIVE];
+	if (connection->verdict == BOUND) {
+		/* Positions are those of the plaintext. */
+		bpf_map_delete_elem(&tls_sessions, &connection->session);
+		if (connection->has_fin && !connection->is_finished[DIRECTION_RECEIVE])
+			announce_finish(connection, DIRECTION_RECEIVE, received);
+	} else {
+		if (!connection->is_finished[DIRECTION_SEND])
+			sent = position_of(connection, DIRECTION_SEND, sent_sequence(sk));
+		received = position_of(connection, DIRECTION_RECEIVE, received_sequence(sk));
+	}
 	announce_close(connection, sent, received, connection->is_aborted ? FLAG_RESET : 0);
 	bpf_map_delete_elem(&connections, &key);
 	return 0;

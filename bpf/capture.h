@@ -24,7 +24,7 @@ static __always_inline void fill_record(struct record_data *record, const struct
 
 	record->header = (struct record_header){
 		.length = sizeof(*record) + captured,
-		.kind = KIND_DATA,
+		.kind = copy->kind,
 		.flags = copy->flags,
 		.cpu = bpf_get_smp_processor_id(),
 		.time_ns = work->transfer.time,
@@ -37,7 +37,7 @@ static __always_inline void fill_record(struct record_data *record, const struct
 	record->size = size;
 	record->captured = captured;
 	record->direction = work->transfer.direction;
-	record->source = SOURCE_SOCKET;
+	record->source = copy->source;
 	record->reason = reason;
 	__builtin_memset(record->pad, 0, sizeof(record->pad));
 }

@@ -12,11 +12,17 @@
  *       |                   | a call begins like a message        | filter
  *       +-------------->  OTHER                              (establishment)
  *       +-------------->  RECOGNISED (HTTP/2, TLS: announced, not copied)
+ *                             |
+ *                             | a TLS session is found to use it
+ *                             +--> BOUND (the session gives the bytes)
+ *
+ * A TLS session is a connection too, whose bytes are plaintext; see sessions.h.
  */
 #ifndef QTAP_CONNECTIONS_H
 #define QTAP_CONNECTIONS_H
 
 #include "classify.h"
+#include "contexts.h"
 #include "counters.h"
 #include "event.h"
 #include "settings.h"
@@ -28,6 +34,14 @@ enum verdict {
 	RECOGNISED = 2,
 	OTHER = 3,
 	IGNORED = 4,
+	BOUND = 5,
+};
+
+/* A TLS session is what the library's functions take as their first argument. */
+struct session_key {
+	u64 pointer;
+	u32 tgid;
+	u32 pad;
 };
 
 struct connection {
@@ -37,6 +51,10 @@ struct connection {
 	u64 generation; /* of the process that was last announced on it */
 	u64 end[2]; /* position after the last byte seen, per direction */
 	u64 copied[2]; /* bytes copied since the other direction was last seen */
+	u64 socket; /* of a session: struct sock, 0 while it is not known */
+	u64 owner; /* of a session: generation of the process that made it */
+	u64 candidate; /* of a session: connection that the evidence speaks for */
+	struct session_key session; /* of a BOUND socket */
 	u32 base[2]; /* TCP sequence number of position 0, per direction */
 	u8 prefix[2][PREFIX_BYTES]; /* first bytes, while undecided */
 	u8 prefix_bytes[2];
@@ -52,7 +70,12 @@ struct connection {
 	u8 is_finished[2]; /* the finish record was submitted */
 	u8 is_closed; /* closed with bytes that the application can still read */
 	u8 is_aborted; /* the end was not an orderly one */
-	u8 pad[1];
+	u8 is_filtered; /* IGNORED by the settings, not by user space */
+	u8 source;
+	u8 confidence; /* in the candidate: matches so far */
+	u8 has_fin; /* BOUND: the peer has finished its direction */
+	u8 calls_outside; /* without a TLS call around them */
+	u8 pad[4];
 };
 
 struct {
@@ -69,6 +92,14 @@ struct {
 	__type(value, struct connection);
 } counted_connections SEC(".maps");
 
+/* Forgets the least recently used: the end of a session without a socket may be missed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536); /* set from limits.connections */
+	__type(key, struct session_key);
+	__type(value, struct connection);
+} tls_sessions SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -76,21 +107,13 @@ struct {
 	__type(value, u64);
 } connection_ids SEC(".maps");
 
-/*
- * A value for map updates: too large for the stack of some callers. Process
- * context and interrupts on one CPU must not share it, hence two.
- */
+/* A value for map updates: too large for the stack of some callers. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, NUM_CONTEXTS);
 	__type(key, u32);
 	__type(value, struct connection);
 } new_connections SEC(".maps");
-
-enum context {
-	CONTEXT_PROCESS = 0,
-	CONTEXT_STATE_CHANGE = 1,
-};
 
 /* Unique while the programs are loaded: a count per CPU, with the CPU. */
 static __always_inline u64 next_connection_id(void)
@@ -118,7 +141,7 @@ static __always_inline bool is_unwanted(const struct sock *sk, u16 family, u8 ro
 }
 
 /* The caller sets base and opened_ns. */
-static __always_inline struct connection *new_connection(enum context context)
+static __always_inline struct connection *new_connection(u32 context)
 {
 	u32 index = context;
 	struct connection *fresh = bpf_map_lookup_elem(&new_connections, &index);

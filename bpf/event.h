@@ -12,6 +12,9 @@ enum record_kind {
 	KIND_FINISH = 3,
 	KIND_CLOSE = 4,
 	KIND_PROCESS = 5,
+	/* 6 and 7 are made in user space */
+	KIND_BIND = 8,
+	KIND_HANDSHAKE = 9, /* laid out like KIND_DATA */
 };
 
 enum record_flag {
@@ -49,6 +52,10 @@ enum reason {
 
 enum capture_source {
 	SOURCE_SOCKET = 0,
+	SOURCE_OPENSSL = 1,
+	SOURCE_GO = 2,
+	SOURCE_GNUTLS = 3,
+	SOURCE_NSS = 4,
 };
 
 struct record_header {
@@ -77,7 +84,8 @@ struct record_open {
 	u8 local[16];
 	u8 remote[16];
 	char path[108];
-	u8 pad[4];
+	u8 source;
+	u8 pad[3];
 };
 
 struct record_data {
@@ -104,6 +112,12 @@ struct record_close {
 	u64 received;
 };
 
+/* The session that this connection stands for uses the socket of another one. */
+struct record_bind {
+	struct record_header header;
+	u64 socket; /* the other connection, which ends without a close record */
+};
+
 /* Followed by names_bytes: exe, then cgroup v2, then cgroup v1 names. */
 struct record_process {
 	struct record_header header;
@@ -121,11 +135,13 @@ const struct record_open *unused_open __attribute__((unused));
 const struct record_data *unused_data __attribute__((unused));
 const struct record_finish *unused_finish __attribute__((unused));
 const struct record_close *unused_close __attribute__((unused));
+const struct record_bind *unused_bind __attribute__((unused));
 const struct record_process *unused_process __attribute__((unused));
 const enum record_kind *unused_kind __attribute__((unused));
 const enum record_flag *unused_flag __attribute__((unused));
 const enum role *unused_role __attribute__((unused));
 const enum protocol *unused_protocol __attribute__((unused));
+const enum capture_source *unused_source __attribute__((unused));
 const enum reason *unused_reason __attribute__((unused));
 
 #endif

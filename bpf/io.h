@@ -6,6 +6,7 @@
 #include "announce.h"
 #include "capture.h"
 #include "connections.h"
+#include "evidence.h"
 #include "processes.h"
 #include "workspace.h"
 
@@ -13,6 +14,8 @@
 #define MAX_UNDECIDED_CALLS 128
 /* A message may begin with many short or empty buffers of a vector. */
 #define MAX_PREFIX_BUFFERS 16
+/* Of a ClientHello or ServerHello and what goes with it; those of post-quantum key exchange have about 2000. */
+#define HANDSHAKE_BYTES 4096
 
 /* An entry for a connection that is older than us. */
 static __always_inline struct connection *adopt(struct transfer *transfer)
@@ -25,7 +28,10 @@ static __always_inline struct connection *adopt(struct transfer *transfer)
 	if (!fresh)
 		return NULL;
 	fresh->is_late = true;
-	fresh->verdict = is_unwanted(sk, transfer->socket.family, ROLE_UNKNOWN) ? IGNORED : UNDECIDED;
+	if (is_unwanted(sk, transfer->socket.family, ROLE_UNKNOWN)) {
+		fresh->is_filtered = true;
+		fresh->verdict = IGNORED;
+	}
 	if (transfer->socket.is_tcp) {
 		u32 moved = transfer->bytes + transfer->bytes_after;
 		bool is_send = transfer->direction == DIRECTION_SEND;
@@ -197,6 +203,8 @@ static __always_inline void prepare(struct workspace *work, const struct connect
 	copy->remaining = transfer->bytes;
 	if (!transfer->is_length_only && connection->copied[direction] < copy_budget_bytes)
 		copy->budget = copy_budget_bytes - connection->copied[direction];
+	copy->kind = KIND_DATA;
+	copy->source = connection->source;
 	copy->pid = task->tgid;
 	copy->tid = task->pid;
 	copy->flags = FLAG_BEGINS | lost_flag(connection, direction);
@@ -218,6 +226,7 @@ static __noinline u64 capture(struct workspace *work, struct connection *connect
 {
 	struct workspace *context = work;
 	struct copying *copy;
+	bool is_handshake;
 	u8 direction;
 	u64 budget;
 
@@ -225,12 +234,19 @@ static __noinline u64 capture(struct workspace *work, struct connection *connect
 		return 0;
 	copy = &work->copying;
 	direction = work->transfer.direction & 1;
+	is_handshake = connection->verdict == RECOGNISED;
 	/* The other side has spoken since: a new message begins, and a new budget. */
-	if (connection->last_direction != direction) {
+	if (connection->last_direction != direction && !is_handshake) {
 		connection->last_direction = direction;
 		connection->copied[direction] = 0;
 	}
 	prepare(work, connection, position);
+	if (is_handshake) {
+		copy->kind = KIND_HANDSHAKE;
+		copy->budget = HANDSHAKE_BYTES - connection->copied[direction];
+		if (copy->remaining > copy->budget)
+			copy->remaining = copy->budget;
+	}
 	budget = copy->budget;
 	if (!copy->vector && copy->remaining <= MAX_CHUNK_BYTES && copy->remaining <= budget) {
 		/* The usual case, without the price of a loop. */
@@ -253,8 +269,24 @@ static __noinline u64 capture(struct workspace *work, struct connection *connect
 	if (copy->submitted)
 		connection->skipped[direction] = false;
 	if (copy->is_unreadable)
-		count_call(CALLS_UNREADABLE, 1);
+		count(CALLS_UNREADABLE, 1);
 	return copy->refused_bytes;
+}
+
+/*
+ * Bytes of a protocol that is recognised and not read. The first ones of a TLS
+ * connection are the messages that tell the server's name, version and cipher.
+ */
+static __always_inline void on_recognised(struct workspace *work, struct connection *connection,
+					  u64 position, bool is_nested)
+{
+	count_call(CALLS_FILTERED, 1);
+	if (connection->protocol != PROTOCOL_TLS)
+		return;
+	if (has_probes && !is_nested && work->transfer.socket.is_tcp)
+		weigh_socket(work, connection);
+	if (!connection->is_late && connection->copied[work->transfer.direction & 1] < HANDSHAKE_BYTES)
+		capture(work, connection, position);
 }
 
 /* Everything about one transfer on one socket. */
@@ -263,6 +295,7 @@ static __noinline int on_transfer(struct workspace *work)
 	struct connection *connection;
 	struct transfer *transfer;
 	u64 position, generation, refused;
+	bool is_nested;
 	u8 direction;
 
 	if (!work)
@@ -272,21 +305,25 @@ static __noinline int on_transfer(struct workspace *work)
 	connection = find_connection(transfer);
 	if (!connection)
 		return 0;
-	if (connection->verdict == IGNORED) {
+	is_nested = note_nested(connection, transfer->socket.sk, work->g);
+	if (connection->verdict == IGNORED || connection->verdict == BOUND) {
 		count_call(CALLS_FILTERED, 1);
 		return 0;
 	}
 	position = advance(connection, transfer);
 	if (connection->verdict == UNDECIDED || connection->verdict == OTHER)
 		decide(work, connection);
-	if (connection->verdict == OTHER ||
-	    (connection->verdict == RECOGNISED && connection->is_announced)) {
+	if (connection->verdict == OTHER) {
 		connection->skipped[direction] = true;
 		count_call(CALLS_FILTERED, 1);
 		return 0;
 	}
+	if (connection->verdict == RECOGNISED && connection->is_announced) {
+		on_recognised(work, connection, position, is_nested);
+		return 0;
+	}
 	generation = generation_of(bpf_get_current_task_btf());
-	if (connection->generation != generation && announce_process(transfer->time, generation))
+	if (connection->generation != generation && announce_process(transfer->time, generation, work->context))
 		connection->generation = generation;
 	if (!connection->is_announced &&
 	    !announce_connection(connection, transfer->socket.sk, transfer->time)) {
@@ -296,7 +333,7 @@ static __noinline int on_transfer(struct workspace *work)
 		return 0;
 	}
 	if (connection->verdict == RECOGNISED) {
-		count_call(CALLS_FILTERED, 1);
+		on_recognised(work, connection, position, is_nested);
 		return 0;
 	}
 	refused = capture(work, connection, position);

@@ -8,6 +8,7 @@
 #ifndef QTAP_PROCESSES_H
 #define QTAP_PROCESSES_H
 
+#include "contexts.h"
 #include "event.h"
 #include "rings.h"
 
@@ -37,7 +38,7 @@ struct process_buffer {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, NUM_CONTEXTS);
 	__type(key, u32);
 	__type(value, struct process_buffer);
 } process_buffers SEC(".maps");
@@ -171,10 +172,10 @@ static __always_inline struct cgroup *cgroup_v1_of(struct css_set *groups)
 }
 
 /* Makes sure that the current process is described; false when it was refused. */
-static __noinline bool announce_process(u64 time, u64 generation)
+static __noinline bool announce_process(u64 time, u64 generation, u32 context)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u32 tgid = task->tgid, zero = 0;
+	u32 tgid = task->tgid;
 	u64 *known = bpf_map_lookup_elem(&announced_processes, &tgid);
 	struct record_process *record;
 	struct process_buffer *buffer;
@@ -184,7 +185,7 @@ static __noinline bool announce_process(u64 time, u64 generation)
 
 	if (known && *known == generation)
 		return true;
-	buffer = bpf_map_lookup_elem(&process_buffers, &zero);
+	buffer = bpf_map_lookup_elem(&process_buffers, &context);
 	if (!buffer)
 		return false;
 	record = &buffer->record;

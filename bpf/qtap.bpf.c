@@ -10,6 +10,8 @@
 #include <bpf/bpf_endian.h>
 
 #include "io.h"
+#include "probes.h"
+#include "sightings.h"
 #include "syscalls.h"
 
 /* include/net/tcp_states.h */
@@ -152,15 +154,17 @@ static __noinline int on_connected(struct socket_view *view, u8 role)
 	fresh->inode = view->inode;
 	fresh->role = role;
 	fresh->opened_ns = bpf_ktime_get_boot_ns();
-	if (is_unwanted(view->sk, view->family, role))
+	if (is_unwanted(view->sk, view->family, role)) {
+		fresh->is_filtered = true;
 		fresh->verdict = IGNORED;
+	}
 	if (bpf_map_update_elem(&counted_connections, &key, fresh, BPF_ANY))
 		count(CONNECTIONS_REFUSED, 1);
 	return 0;
 }
 
 /* A call that made a connection, moved bytes, or met the end of file, on some descriptor. */
-static __noinline int on_call(struct call *call, u64 result)
+static __noinline int on_call(struct call *call, u64 result, u64 g)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct workspace *work = own_workspace();
@@ -193,6 +197,8 @@ static __noinline int on_call(struct call *call, u64 result)
 			on_end_of_file(&transfer->socket);
 		return 0;
 	}
+	work->context = CONTEXT_PROCESS;
+	work->g = g;
 	transfer->time = bpf_ktime_get_boot_ns();
 	transfer->direction = call->direction;
 	transfer->bytes = result;
@@ -252,13 +258,15 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 			count_call(CALLS_32BIT, 1);
 		return 0;
 	}
+	if (call_number(regs) == NR_MMAP)
+		return on_mapped(regs);
 	if (!decode_call(regs, result, &call))
 		return 0;
 	if (task->tgid == own_tgid)
 		return 0;
 	if (call.message_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))
 		return 0;
-	on_call(&call, result);
+	on_call(&call, result, goroutine_of(regs));
 	return 0;
 }
 
@@ -273,8 +281,10 @@ static __always_inline void on_established(struct sock *sk, u8 role, u16 family)
 	fresh->opened_ns = bpf_ktime_get_boot_ns();
 	fresh->base[DIRECTION_SEND] = sent_sequence(sk);
 	fresh->base[DIRECTION_RECEIVE] = BPF_CORE_READ((struct tcp_sock *)sk, copied_seq);
-	if (is_unwanted(sk, family, role))
+	if (is_unwanted(sk, family, role)) {
+		fresh->is_filtered = true;
 		fresh->verdict = IGNORED;
+	}
 	old = bpf_map_lookup_elem(&connections, &key);
 	if (old)
 		announce_close(old, old->end[DIRECTION_SEND], old->end[DIRECTION_RECEIVE], FLAG_RESET);
@@ -292,7 +302,9 @@ static __always_inline void on_sent_fin(struct connection *connection, struct so
 
 	if (connection->is_finished[DIRECTION_SEND])
 		return;
-	position = position_of(connection, DIRECTION_SEND, sent_sequence(sk));
+	position = connection->end[DIRECTION_SEND];
+	if (connection->verdict != BOUND)
+		position = position_of(connection, DIRECTION_SEND, sent_sequence(sk));
 	connection->end[DIRECTION_SEND] = position;
 	connection->is_finished[DIRECTION_SEND] = true;
 	announce_finish(connection, DIRECTION_SEND, position);
@@ -305,6 +317,10 @@ static __always_inline void on_received_fin(struct connection *connection, struc
 
 	if (connection->is_finished[DIRECTION_RECEIVE])
 		return;
+	if (connection->verdict == BOUND) {
+		connection->has_fin = true; /* the library may hold plaintext that is not read yet */
+		return;
+	}
 	next = BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt);
 	connection->is_finished[DIRECTION_RECEIVE] = true;
 	announce_finish(connection, DIRECTION_RECEIVE,
@@ -374,6 +390,49 @@ int BPF_PROG(on_state_change, const struct sock *traced, const int old_state, co
 	return 0;
 }
 
+/* A process runs another executable: does it contain TLS code? */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+{
+	return sight(BPF_CORE_READ(binary, file), true);
+}
+
+/* A thread ends, perhaps within a call of a TLS library. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	if (has_probes)
+		forget_calls(task);
+	return 0;
+}
+
+/* The entry of a function of a TLS library, see probes.h. */
+SEC("uprobe.multi")
+int on_tls_call(struct pt_regs *regs)
+{
+	return enter_call(regs);
+}
+
+SEC("uretprobe.multi")
+int on_tls_return(struct pt_regs *regs)
+{
+	return leave_call(regs);
+}
+
+/* The entry of a method of Go's tls.Conn. */
+SEC("uprobe.multi")
+int on_go_call(struct pt_regs *regs)
+{
+	return enter_go_call(regs);
+}
+
+/* One of its return instructions: a return probe would crash it when the stack moves. */
+SEC("uprobe.multi")
+int on_go_return(struct pt_regs *regs)
+{
+	return leave_go_call(regs);
+}
+
 struct learn_arguments {
 	u32 socket_fd;
 };
@@ -406,7 +465,11 @@ int ignore(struct ignore_arguments *arguments)
 
 	if (!connection)
 		connection = bpf_map_lookup_elem(&counted_connections, &key);
-	if (connection && connection->id == arguments->connection)
+	if (!connection || connection->id != arguments->connection)
+		return 0;
+	if (connection->verdict == BOUND)
+		connection = bpf_map_lookup_elem(&tls_sessions, &connection->session);
+	if (connection)
 		connection->verdict = IGNORED;
 	return 0;
 }

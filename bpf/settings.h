@@ -22,6 +22,8 @@ volatile const bool ignore_servers = false;
  * kallsyms, which hide addresses from processes without CAP_SYSLOG.
  */
 u32 own_tgid;
+/* Set while anything is probed: without, no socket has a session. */
+bool has_probes;
 u64 socket_file_ops;
 
 #endif

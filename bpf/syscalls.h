@@ -27,6 +27,7 @@ enum form {
 
 #if defined(__TARGET_ARCH_x86)
 #define NR_READ 0
+#define NR_MMAP 9
 #define NR_WRITE 1
 #define NR_READV 19
 #define NR_WRITEV 20
@@ -44,6 +45,7 @@ enum form {
 #define NR_SENDMMSG 307
 #elif defined(__TARGET_ARCH_arm64)
 #define NR_READ 63
+#define NR_MMAP 222
 #define NR_WRITE 64
 #define NR_READV 65
 #define NR_WRITEV 66
@@ -69,6 +71,12 @@ static __always_inline long call_number(struct pt_regs *regs)
 	return regs->orig_ax;
 }
 
+/* Go's register ABI keeps the current goroutine there, also around a system call. */
+static __always_inline u64 goroutine_of(struct pt_regs *regs)
+{
+	return regs->r14;
+}
+
 static __always_inline u64 argument_1(struct pt_regs *regs)
 {
 	return regs->di;
@@ -87,6 +95,11 @@ static __always_inline u64 argument_3(struct pt_regs *regs)
 static __always_inline u64 argument_4(struct pt_regs *regs)
 {
 	return regs->r10;
+}
+
+static __always_inline u64 argument_5(struct pt_regs *regs)
+{
+	return regs->r8;
 }
 
 static __always_inline bool is_32bit(struct task_struct *task)
@@ -108,6 +121,11 @@ static __always_inline long call_number(struct pt_regs *regs)
 	return regs->syscallno;
 }
 
+static __always_inline u64 goroutine_of(struct pt_regs *regs)
+{
+	return regs->regs[28];
+}
+
 static __always_inline u64 argument_1(struct pt_regs *regs)
 {
 	return regs->orig_x0;
@@ -126,6 +144,11 @@ static __always_inline u64 argument_3(struct pt_regs *regs)
 static __always_inline u64 argument_4(struct pt_regs *regs)
 {
 	return regs->regs[3];
+}
+
+static __always_inline u64 argument_5(struct pt_regs *regs)
+{
+	return regs->regs[4];
 }
 
 static __always_inline bool is_32bit(struct task_struct *task)

@@ -50,6 +50,7 @@ enum bpf_map_type {
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
+	BPF_EXIST = 2,
 };
 
 enum {
@@ -67,13 +68,18 @@ enum {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
+	unsigned long r14;
+	unsigned long bx;
 	unsigned long r10;
 	unsigned long r9;
 	unsigned long r8;
+	unsigned long ax;
+	unsigned long cx;
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long sp;
 };
 
 struct thread_info {
@@ -86,6 +92,7 @@ struct user_pt_regs {
 
 struct pt_regs {
 	u64 regs[31];
+	u64 sp;
 	u64 orig_x0;
 	s32 syscallno;
 };
@@ -121,8 +128,33 @@ struct dentry {
 	struct qstr d_name;
 };
 
+struct super_block {
+	u32 s_dev;
+};
+
+struct timespec64 {
+	s64 tv_sec;
+	long tv_nsec;
+};
+
 struct inode {
+	struct super_block *i_sb;
 	unsigned long i_ino;
+	s64 i_ctime_sec;
+	u32 i_ctime_nsec;
+};
+
+/* Before Linux 6.13, and before 6.6. */
+struct inode___before_6_13 {
+	struct timespec64 __i_ctime;
+};
+
+struct inode___before_6_6 {
+	struct timespec64 i_ctime;
+};
+
+struct linux_binprm {
+	struct file *file;
 };
 
 struct file {

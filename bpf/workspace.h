@@ -5,13 +5,13 @@
  * stack through every turn of a loop, and gives up; it knows nothing of values
  * in a map and therefore has nothing to follow.
  *
- * Safe per CPU: the kernel does not run a program nested in itself on one CPU,
- * and only the system call program uses it.
+ * One per context, see contexts.h.
  */
 #ifndef QTAP_WORKSPACE_H
 #define QTAP_WORKSPACE_H
 
 #include "classify.h"
+#include "contexts.h"
 #include "event.h"
 #include "sockets.h"
 
@@ -49,6 +49,8 @@ struct copying {
 	u32 pid;
 	u32 tid;
 	u8 flags; /* of the next record */
+	u8 kind;
+	u8 source;
 	u8 is_unreadable;
 };
 
@@ -60,9 +62,12 @@ struct gather_buffer {
 };
 
 struct workspace {
+	u32 context;
+	u32 is_claimed; /* by a probe */
 	struct transfer transfer;
 	struct prefix prefix;
 	struct copying copying;
+	u64 g; /* what a Go program has in the register of its goroutine */
 	u64 messages; /* user address of the next struct mmsghdr */
 	u64 messages_bytes; /* what the messages that are left moved */
 	struct gather_buffer gather;
@@ -70,16 +75,36 @@ struct workspace {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, NUM_CONTEXTS);
 	__type(key, u32);
 	__type(value, struct workspace);
 } workspaces SEC(".maps");
 
 static __always_inline struct workspace *own_workspace(void)
 {
-	u32 zero = 0;
+	u32 index = CONTEXT_PROCESS;
 
-	return bpf_map_lookup_elem(&workspaces, &zero);
+	return bpf_map_lookup_elem(&workspaces, &index);
+}
+
+/* Of a probe, which gives it back; NULL when too many are at work on this CPU. */
+static __noinline struct workspace *claim_workspace(void)
+{
+	for (u32 index = CONTEXT_PROBE; index < NUM_CONTEXTS; index++) {
+		u32 key = index;
+		struct workspace *work = bpf_map_lookup_elem(&workspaces, &key);
+
+		if (work && !__sync_val_compare_and_swap(&work->is_claimed, 0, 1)) {
+			work->context = index;
+			return work;
+		}
+	}
+	return NULL;
+}
+
+static __always_inline void give_back(struct workspace *work)
+{
+	__sync_lock_test_and_set(&work->is_claimed, 0);
 }
 
 #endif

@@ -15,7 +15,11 @@ const (
 	CloseBytes   = 56
 	ProcessBytes = 72 // the names follow
 	MarkBytes    = 48
+	BindBytes    = 48
+	HelloBytes   = 48 // the texts follow
 	LossBytes    = HeaderBytes + 8*int(NumCounters)
+	// firstLossBytes is what recordings had when there were ten counters.
+	firstLossBytes = HeaderBytes + 8*10
 )
 
 // MaxRecordBytes bounds every record. The largest that the kernel side makes
@@ -32,6 +36,7 @@ var little = binary.LittleEndian
 var kindNames = [...]string{
 	KindOpen: "open", KindData: "data", KindFinish: "finish", KindClose: "close",
 	KindProcess: "process", KindMark: "mark", KindLoss: "loss",
+	KindBind: "bind", KindHandshake: "handshake", KindHello: "hello",
 }
 
 // String returns the name used in error texts.

@@ -32,13 +32,18 @@ func AppendOpen(dst []byte, o *Open) []byte {
 	dst = append(dst, o.Local[:]...)
 	dst = append(dst, o.Remote[:]...)
 	dst = appendText(dst, o.Path, pathBytes)
-	return append(dst, 0, 0, 0, 0)
+	return append(dst, byte(o.Source), 0, 0, 0)
 }
 
 // AppendData appends d. A payload beyond d.Size is cut.
-func AppendData(dst []byte, d *Data) []byte {
+func AppendData(dst []byte, d *Data) []byte { return appendData(dst, d, KindData) }
+
+// AppendHandshake appends d as a record of KindHandshake.
+func AppendHandshake(dst []byte, d *Data) []byte { return appendData(dst, d, KindHandshake) }
+
+func appendData(dst []byte, d *Data, kind Kind) []byte {
 	payload := d.Payload[:min(len(d.Payload), int(d.Size), MaxRecordBytes-DataBytes)]
-	dst = d.append(dst, KindData, DataBytes+len(payload))
+	dst = d.append(dst, kind, DataBytes+len(payload))
 	dst = little.AppendUint64(dst, d.Position)
 	dst = little.AppendUint32(dst, d.Size)
 	dst = little.AppendUint32(dst, uint32(len(payload)))
@@ -78,6 +83,24 @@ func AppendProcess(dst []byte, p *Process) []byte {
 		}
 	}
 	return dst
+}
+
+// AppendBind appends b.
+func AppendBind(dst []byte, b *Bind) []byte {
+	dst = b.append(dst, KindBind, BindBytes)
+	return little.AppendUint64(dst, b.Socket)
+}
+
+// AppendHello appends h. Texts are cut at 65535 bytes.
+func AppendHello(dst []byte, h *Hello) []byte {
+	name := h.ServerName[:min(len(h.ServerName), math.MaxUint16)]
+	protocol := h.Protocol[:min(len(h.Protocol), math.MaxUint16)]
+	dst = h.append(dst, KindHello, HelloBytes+len(name)+len(protocol))
+	dst = little.AppendUint16(dst, h.Version)
+	dst = little.AppendUint16(dst, h.Cipher)
+	dst = little.AppendUint16(dst, uint16(len(name)))
+	dst = little.AppendUint16(dst, uint16(len(protocol)))
+	return append(append(dst, name...), protocol...)
 }
 
 // AppendMark appends m.

@@ -64,6 +64,7 @@ func DecodeOpen(record []byte, o *Open) error {
 	copy(o.Local[:], record[72:])
 	copy(o.Remote[:], record[88:])
 	o.Path = text(record[104 : 104+pathBytes-1])
+	o.Source = CaptureSource(record[104+pathBytes])
 	if o.Role > RoleServer {
 		return fmt.Errorf("open record: role: %d is not known", o.Role)
 	}
@@ -71,8 +72,14 @@ func DecodeOpen(record []byte, o *Open) error {
 }
 
 // DecodeData fills d without allocating. d.Payload aliases record.
-func DecodeData(record []byte, d *Data) error {
-	if err := d.begin(record, KindData, DataBytes); err != nil {
+func DecodeData(record []byte, d *Data) error { return decodeData(record, d, KindData) }
+
+// DecodeHandshake fills d from a record of KindHandshake, without allocating.
+// d.Payload aliases record.
+func DecodeHandshake(record []byte, d *Data) error { return decodeData(record, d, KindHandshake) }
+
+func decodeData(record []byte, d *Data, kind Kind) error {
+	if err := d.begin(record, kind, DataBytes); err != nil {
 		return err
 	}
 	d.Position = little.Uint64(record[40:])
@@ -87,7 +94,7 @@ func DecodeData(record []byte, d *Data) error {
 	case captured > d.Size:
 		return fmt.Errorf("data record: captured: %d is more than the size, %d", captured, d.Size)
 	case uint64(len(record)-DataBytes) < uint64(captured):
-		return errShort(KindData, "payload", len(record), DataBytes+int(captured))
+		return errShort(kind, "payload", len(record), DataBytes+int(captured))
 	case d.Direction > Receive:
 		return fmt.Errorf("data record: direction: %d is not known", d.Direction)
 	case d.Reason >= numReasons:
@@ -151,14 +158,43 @@ func DecodeMark(record []byte, m *Mark) error {
 	return nil
 }
 
-// DecodeLoss fills l.
+// DecodeLoss fills l. A recording of an earlier version has fewer counts; the
+// others are zero.
 func DecodeLoss(record []byte, l *Loss) error {
-	if err := l.begin(record, KindLoss, LossBytes); err != nil {
+	if err := l.begin(record, KindLoss, firstLossBytes); err != nil {
 		return err
 	}
 	for i := range l.Counts {
-		l.Counts[i] = little.Uint64(record[HeaderBytes+8*i:])
+		l.Counts[i] = 0
+		if at := HeaderBytes + 8*i; at+8 <= len(record) {
+			l.Counts[i] = little.Uint64(record[at:])
+		}
 	}
+	return nil
+}
+
+// DecodeBind fills b.
+func DecodeBind(record []byte, b *Bind) error {
+	if err := b.begin(record, KindBind, BindBytes); err != nil {
+		return err
+	}
+	b.Socket = little.Uint64(record[40:])
+	return nil
+}
+
+// DecodeHello fills h.
+func DecodeHello(record []byte, h *Hello) error {
+	if err := h.begin(record, KindHello, HelloBytes); err != nil {
+		return err
+	}
+	h.Version = little.Uint16(record[40:])
+	h.Cipher = little.Uint16(record[42:])
+	name, protocol := int(little.Uint16(record[44:])), int(little.Uint16(record[46:]))
+	texts := record[HelloBytes:]
+	if len(texts) < name+protocol {
+		return errShort(KindHello, "texts", len(record), HelloBytes+name+protocol)
+	}
+	h.ServerName, h.Protocol = string(texts[:name]), string(texts[name:name+protocol])
 	return nil
 }
 

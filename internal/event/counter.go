@@ -17,12 +17,14 @@ const (
 	ConnectionsRefused                // connections not tracked because the map was full
 	Calls32Bit                        // calls of 32-bit processes, which are skipped
 	CallsUnreadable                   // calls whose buffer could not be read, at least in part
+	SightingsRefused                  // executable files that were not reported because their ring was full; the next use reports them
 	NumCounters
 )
 
 var counterNames = [NumCounters]string{
 	"calls_seen", "calls_submitted", "calls_filtered", "calls_refused", "bytes_refused",
 	"records_submitted", "records_refused", "connections_refused", "calls_32bit", "calls_unreadable",
+	"sightings_refused",
 }
 
 // String returns the name in snake case.

@@ -23,6 +23,15 @@ const (
 	// KindLoss is written by a [Source] in user space: what the kernel side
 	// counted as turned away since the last KindLoss.
 	KindLoss
+	// KindBind tells that the TLS session which a connection stands for uses
+	// the socket of another connection. That one gives nothing more; its
+	// close comes under the session's.
+	KindBind
+	// KindHandshake is first bytes of a TLS connection as they are on the
+	// wire. It is laid out like KindData.
+	KindHandshake
+	// KindHello is made in user space of what KindHandshake carried.
+	KindHello
 )
 
 // Direction of bytes, seen from the process that moved them.
@@ -84,14 +93,28 @@ type CaptureSource uint8
 
 const (
 	SourceSocket CaptureSource = iota
+	SourceOpenSSL
+	SourceGo
+	SourceGnuTLS
+	SourceNSS
 )
 
 // String returns the value of the attribute qtap.capture.source.
 func (s CaptureSource) String() string {
-	if s == SourceSocket {
+	switch s {
+	case SourceSocket:
 		return "socket"
+	case SourceOpenSSL:
+		return "openssl"
+	case SourceGo:
+		return "go"
+	case SourceGnuTLS:
+		return "gnutls"
+	case SourceNSS:
+		return "nss"
+	default:
+		return "unknown"
 	}
-	return "unknown"
 }
 
 // Flags of a [Header].
@@ -129,6 +152,9 @@ type Header struct {
 }
 
 // Open is the record of KindOpen. Header.Time is the time of first interest.
+// Of a connection with TLS a second one comes when its plaintext can be read:
+// Source and Protocol are then those of the plaintext. Family is 0 while the
+// socket of a TLS session is not known.
 type Open struct {
 	Header
 	Handle     uint64 // the kernel's key of the connection; never leaves the process
@@ -143,6 +169,23 @@ type Open struct {
 	Local      [16]byte // AF_INET: first 4 bytes
 	Remote     [16]byte
 	Path       string // AF_UNIX: path of the listening socket, "@name" when abstract, "" when unnamed; at most 107 bytes
+	Source     CaptureSource
+}
+
+// Bind is the record of KindBind. Header.Connection is the session's.
+type Bind struct {
+	Header
+	Socket uint64 // the connection that the socket had until now
+}
+
+// Hello is the record of KindHello: what the first messages of a TLS
+// connection say. Unknown fields are zero.
+type Hello struct {
+	Header
+	Version    uint16 // the negotiated one, 0x0303 for TLS 1.2
+	Cipher     uint16 // the chosen one, IANA number
+	ServerName string // that the client asks for
+	Protocol   string // that the server chose by ALPN, where it says so in the open (TLS 1.2)
 }
 
 // Data is the record of KindData: Size bytes starting at Position, of which

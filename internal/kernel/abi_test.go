@@ -110,7 +110,7 @@ func TestEnumerationsHaveTheSameNumbersInCAndGo(t *testing.T) {
 	for enum, want := range map[string]map[string]uint64{
 		"record_kind": {
 			"KIND_OPEN": uint64(event.KindOpen), "KIND_DATA": uint64(event.KindData), "KIND_FINISH": uint64(event.KindFinish),
-			"KIND_CLOSE": uint64(event.KindClose), "KIND_PROCESS": uint64(event.KindProcess),
+			"KIND_CLOSE": uint64(event.KindClose), "KIND_PROCESS": uint64(event.KindProcess), "KIND_BIND": uint64(event.KindBind), "KIND_HANDSHAKE": uint64(event.KindHandshake),
 		},
 		"record_flag": {
 			"FLAG_LATE": uint64(event.FlagLate), "FLAG_ADOPTED": uint64(event.FlagAdopted), "FLAG_LOST": uint64(event.FlagLost),
@@ -118,6 +118,16 @@ func TestEnumerationsHaveTheSameNumbersInCAndGo(t *testing.T) {
 		},
 		"role": {
 			"ROLE_UNKNOWN": uint64(event.RoleUnknown), "ROLE_CLIENT": uint64(event.RoleClient), "ROLE_SERVER": uint64(event.RoleServer),
+		},
+		"capture_source": {
+			"SOURCE_SOCKET": uint64(event.SourceSocket), "SOURCE_OPENSSL": uint64(event.SourceOpenSSL), "SOURCE_GO": uint64(event.SourceGo),
+			"SOURCE_GNUTLS": uint64(event.SourceGnuTLS), "SOURCE_NSS": uint64(event.SourceNSS),
+		},
+		"operation": {
+			"OPERATION_READ": uint64(operationRead), "OPERATION_WRITE": uint64(operationWrite),
+			"OPERATION_READ_EX": uint64(operationReadEx), "OPERATION_WRITE_EX": uint64(operationWriteEx),
+			"OPERATION_SENDFILE": uint64(operationSendfile), "OPERATION_FREE": uint64(operationFree),
+			"OPERATION_IMPORT": uint64(operationImport), "OPERATION_READ_FLAGS": uint64(operationReadFlags),
 		},
 		"protocol": {
 			"PROTOCOL_UNKNOWN": uint64(event.ProtocolUnknown), "PROTOCOL_HTTP1": uint64(event.ProtocolHTTP1),
@@ -133,7 +143,8 @@ func TestEnumerationsHaveTheSameNumbersInCAndGo(t *testing.T) {
 			"BYTES_REFUSED": uint64(event.BytesRefused), "RECORDS_SUBMITTED": uint64(event.RecordsSubmitted),
 			"RECORDS_REFUSED": uint64(event.RecordsRefused), "CONNECTIONS_REFUSED": uint64(event.ConnectionsRefused),
 			"CALLS_32BIT": uint64(event.Calls32Bit), "CALLS_UNREADABLE": uint64(event.CallsUnreadable),
-			"NUM_COUNTERS": uint64(event.NumCounters),
+			"SIGHTINGS_REFUSED": uint64(event.SightingsRefused),
+			"NUM_COUNTERS":      uint64(event.NumCounters),
 		},
 	} {
 		var values *btf.Enum

@@ -49,6 +49,13 @@ func load(o Options) (objects *qtapObjects, rings []*ring, ringMaps []*ebpf.Map,
 		}
 	}
 	spec.Maps["connections"].MaxEntries = uint32(o.Connections)
+	spec.Maps["tls_sessions"].MaxEntries = uint32(o.Connections)
+	if !hasUprobeMulti() {
+		// A program for perf events must not ask for the other kind.
+		for _, name := range []string{"on_tls_call", "on_tls_return", "on_go_call", "on_go_return"} {
+			spec.Programs[name].AttachType = ebpf.AttachNone
+		}
+	}
 
 	defer func() {
 		if err != nil {

@@ -33,7 +33,19 @@ func Plan() []Hook {
 		{
 			Program: "on_sys_exit",
 			Where:   "tp_btf/sys_exit",
-			Purpose: "bytes that system calls move on sockets",
+			Purpose: "bytes that system calls move on sockets, libraries that are mapped",
+		},
+		{
+			Program: "on_exec",
+			Where:   "tp_btf/sched_process_exec",
+			Purpose: "executables with TLS code of their own",
+			Without: "TLS of statically linked programs that start later",
+		},
+		{
+			Program: "on_exit",
+			Where:   "tp_btf/sched_process_exit",
+			Purpose: "calls of TLS libraries that do not return",
+			Without: "memory of such calls, until it is needed for others",
 		},
 	}
 }

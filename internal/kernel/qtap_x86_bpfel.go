@@ -15,7 +15,7 @@ import (
 
 type qtapCounts struct {
 	_      structs.HostLayout
-	Values [10]uint64
+	Values [11]uint64
 }
 
 // Names of all BPF objects in the ELF.
@@ -27,21 +27,37 @@ const (
 	qtapMapConnections        = "connections"
 	qtapMapCountedConnections = "counted_connections"
 	qtapMapCounters           = "counters"
+	qtapMapEvidence           = "evidence"
+	qtapMapInnermostCalls     = "innermost_calls"
 	qtapMapNewConnections     = "new_connections"
+	qtapMapNssDescriptors     = "nss_descriptors"
+	qtapMapProbed             = "probed"
 	qtapMapProcessBuffers     = "process_buffers"
 	qtapMapRings              = "rings"
+	qtapMapSeenFiles          = "seen_files"
+	qtapMapSightings          = "sightings"
+	qtapMapTlsCalls           = "tls_calls"
+	qtapMapTlsSessions        = "tls_sessions"
 	qtapMapWorkspaces         = "workspaces"
 	qtapProgIgnore            = "ignore"
 	qtapProgLearn             = "learn"
+	qtapProgOnExec            = "on_exec"
+	qtapProgOnExit            = "on_exit"
+	qtapProgOnGoCall          = "on_go_call"
+	qtapProgOnGoReturn        = "on_go_return"
 	qtapProgOnStateChange     = "on_state_change"
 	qtapProgOnSysExit         = "on_sys_exit"
+	qtapProgOnTlsCall         = "on_tls_call"
+	qtapProgOnTlsReturn       = "on_tls_return"
 	qtapVarCopyBudgetBytes    = "copy_budget_bytes"
+	qtapVarHasProbes          = "has_probes"
 	qtapVarIgnoreClients      = "ignore_clients"
 	qtapVarIgnoreLoopback     = "ignore_loopback"
 	qtapVarIgnoreServers      = "ignore_servers"
 	qtapVarOwnTgid            = "own_tgid"
 	qtapVarRingCount          = "ring_count"
 	qtapVarSocketFileOps      = "socket_file_ops"
+	qtapVarUnusedBind         = "unused_bind"
 	qtapVarUnusedClose        = "unused_close"
 	qtapVarUnusedCounter      = "unused_counter"
 	qtapVarUnusedData         = "unused_data"
@@ -49,10 +65,13 @@ const (
 	qtapVarUnusedFlag         = "unused_flag"
 	qtapVarUnusedKind         = "unused_kind"
 	qtapVarUnusedOpen         = "unused_open"
+	qtapVarUnusedOperation    = "unused_operation"
 	qtapVarUnusedProcess      = "unused_process"
 	qtapVarUnusedProtocol     = "unused_protocol"
 	qtapVarUnusedReason       = "unused_reason"
 	qtapVarUnusedRole         = "unused_role"
+	qtapVarUnusedSighting     = "unused_sighting"
+	qtapVarUnusedSource       = "unused_source"
 	qtapVarWakeupBytes        = "wakeup_bytes"
 )
 
@@ -100,8 +119,14 @@ type qtapSpecs struct {
 type qtapProgramSpecs struct {
 	Ignore        *ebpf.ProgramSpec `ebpf:"ignore"`
 	Learn         *ebpf.ProgramSpec `ebpf:"learn"`
+	OnExec        *ebpf.ProgramSpec `ebpf:"on_exec"`
+	OnExit        *ebpf.ProgramSpec `ebpf:"on_exit"`
+	OnGoCall      *ebpf.ProgramSpec `ebpf:"on_go_call"`
+	OnGoReturn    *ebpf.ProgramSpec `ebpf:"on_go_return"`
 	OnStateChange *ebpf.ProgramSpec `ebpf:"on_state_change"`
 	OnSysExit     *ebpf.ProgramSpec `ebpf:"on_sys_exit"`
+	OnTlsCall     *ebpf.ProgramSpec `ebpf:"on_tls_call"`
+	OnTlsReturn   *ebpf.ProgramSpec `ebpf:"on_tls_return"`
 }
 
 // qtapMapSpecs contains maps before they are loaded into the kernel.
@@ -113,9 +138,17 @@ type qtapMapSpecs struct {
 	Connections        *ebpf.MapSpec `ebpf:"connections"`
 	CountedConnections *ebpf.MapSpec `ebpf:"counted_connections"`
 	Counters           *ebpf.MapSpec `ebpf:"counters"`
+	Evidence           *ebpf.MapSpec `ebpf:"evidence"`
+	InnermostCalls     *ebpf.MapSpec `ebpf:"innermost_calls"`
 	NewConnections     *ebpf.MapSpec `ebpf:"new_connections"`
+	NssDescriptors     *ebpf.MapSpec `ebpf:"nss_descriptors"`
+	Probed             *ebpf.MapSpec `ebpf:"probed"`
 	ProcessBuffers     *ebpf.MapSpec `ebpf:"process_buffers"`
 	Rings              *ebpf.MapSpec `ebpf:"rings"`
+	SeenFiles          *ebpf.MapSpec `ebpf:"seen_files"`
+	Sightings          *ebpf.MapSpec `ebpf:"sightings"`
+	TlsCalls           *ebpf.MapSpec `ebpf:"tls_calls"`
+	TlsSessions        *ebpf.MapSpec `ebpf:"tls_sessions"`
 	Workspaces         *ebpf.MapSpec `ebpf:"workspaces"`
 }
 
@@ -124,12 +157,14 @@ type qtapMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type qtapVariableSpecs struct {
 	CopyBudgetBytes *ebpf.VariableSpec `ebpf:"copy_budget_bytes"`
+	HasProbes       *ebpf.VariableSpec `ebpf:"has_probes"`
 	IgnoreClients   *ebpf.VariableSpec `ebpf:"ignore_clients"`
 	IgnoreLoopback  *ebpf.VariableSpec `ebpf:"ignore_loopback"`
 	IgnoreServers   *ebpf.VariableSpec `ebpf:"ignore_servers"`
 	OwnTgid         *ebpf.VariableSpec `ebpf:"own_tgid"`
 	RingCount       *ebpf.VariableSpec `ebpf:"ring_count"`
 	SocketFileOps   *ebpf.VariableSpec `ebpf:"socket_file_ops"`
+	UnusedBind      *ebpf.VariableSpec `ebpf:"unused_bind"`
 	UnusedClose     *ebpf.VariableSpec `ebpf:"unused_close"`
 	UnusedCounter   *ebpf.VariableSpec `ebpf:"unused_counter"`
 	UnusedData      *ebpf.VariableSpec `ebpf:"unused_data"`
@@ -137,10 +172,13 @@ type qtapVariableSpecs struct {
 	UnusedFlag      *ebpf.VariableSpec `ebpf:"unused_flag"`
 	UnusedKind      *ebpf.VariableSpec `ebpf:"unused_kind"`
 	UnusedOpen      *ebpf.VariableSpec `ebpf:"unused_open"`
+	UnusedOperation *ebpf.VariableSpec `ebpf:"unused_operation"`
 	UnusedProcess   *ebpf.VariableSpec `ebpf:"unused_process"`
 	UnusedProtocol  *ebpf.VariableSpec `ebpf:"unused_protocol"`
 	UnusedReason    *ebpf.VariableSpec `ebpf:"unused_reason"`
 	UnusedRole      *ebpf.VariableSpec `ebpf:"unused_role"`
+	UnusedSighting  *ebpf.VariableSpec `ebpf:"unused_sighting"`
+	UnusedSource    *ebpf.VariableSpec `ebpf:"unused_source"`
 	WakeupBytes     *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
@@ -169,9 +207,17 @@ type qtapMaps struct {
 	Connections        *ebpf.Map `ebpf:"connections"`
 	CountedConnections *ebpf.Map `ebpf:"counted_connections"`
 	Counters           *ebpf.Map `ebpf:"counters"`
+	Evidence           *ebpf.Map `ebpf:"evidence"`
+	InnermostCalls     *ebpf.Map `ebpf:"innermost_calls"`
 	NewConnections     *ebpf.Map `ebpf:"new_connections"`
+	NssDescriptors     *ebpf.Map `ebpf:"nss_descriptors"`
+	Probed             *ebpf.Map `ebpf:"probed"`
 	ProcessBuffers     *ebpf.Map `ebpf:"process_buffers"`
 	Rings              *ebpf.Map `ebpf:"rings"`
+	SeenFiles          *ebpf.Map `ebpf:"seen_files"`
+	Sightings          *ebpf.Map `ebpf:"sightings"`
+	TlsCalls           *ebpf.Map `ebpf:"tls_calls"`
+	TlsSessions        *ebpf.Map `ebpf:"tls_sessions"`
 	Workspaces         *ebpf.Map `ebpf:"workspaces"`
 }
 
@@ -182,9 +228,17 @@ func (m *qtapMaps) Close() error {
 		m.Connections,
 		m.CountedConnections,
 		m.Counters,
+		m.Evidence,
+		m.InnermostCalls,
 		m.NewConnections,
+		m.NssDescriptors,
+		m.Probed,
 		m.ProcessBuffers,
 		m.Rings,
+		m.SeenFiles,
+		m.Sightings,
+		m.TlsCalls,
+		m.TlsSessions,
 		m.Workspaces,
 	)
 }
@@ -194,12 +248,14 @@ func (m *qtapMaps) Close() error {
 // It can be passed to loadQtapObjects or ebpf.CollectionSpec.LoadAndAssign.
 type qtapVariables struct {
 	CopyBudgetBytes *ebpf.Variable `ebpf:"copy_budget_bytes"`
+	HasProbes       *ebpf.Variable `ebpf:"has_probes"`
 	IgnoreClients   *ebpf.Variable `ebpf:"ignore_clients"`
 	IgnoreLoopback  *ebpf.Variable `ebpf:"ignore_loopback"`
 	IgnoreServers   *ebpf.Variable `ebpf:"ignore_servers"`
 	OwnTgid         *ebpf.Variable `ebpf:"own_tgid"`
 	RingCount       *ebpf.Variable `ebpf:"ring_count"`
 	SocketFileOps   *ebpf.Variable `ebpf:"socket_file_ops"`
+	UnusedBind      *ebpf.Variable `ebpf:"unused_bind"`
 	UnusedClose     *ebpf.Variable `ebpf:"unused_close"`
 	UnusedCounter   *ebpf.Variable `ebpf:"unused_counter"`
 	UnusedData      *ebpf.Variable `ebpf:"unused_data"`
@@ -207,10 +263,13 @@ type qtapVariables struct {
 	UnusedFlag      *ebpf.Variable `ebpf:"unused_flag"`
 	UnusedKind      *ebpf.Variable `ebpf:"unused_kind"`
 	UnusedOpen      *ebpf.Variable `ebpf:"unused_open"`
+	UnusedOperation *ebpf.Variable `ebpf:"unused_operation"`
 	UnusedProcess   *ebpf.Variable `ebpf:"unused_process"`
 	UnusedProtocol  *ebpf.Variable `ebpf:"unused_protocol"`
 	UnusedReason    *ebpf.Variable `ebpf:"unused_reason"`
 	UnusedRole      *ebpf.Variable `ebpf:"unused_role"`
+	UnusedSighting  *ebpf.Variable `ebpf:"unused_sighting"`
+	UnusedSource    *ebpf.Variable `ebpf:"unused_source"`
 	WakeupBytes     *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
@@ -220,16 +279,28 @@ type qtapVariables struct {
 type qtapPrograms struct {
 	Ignore        *ebpf.Program `ebpf:"ignore"`
 	Learn         *ebpf.Program `ebpf:"learn"`
+	OnExec        *ebpf.Program `ebpf:"on_exec"`
+	OnExit        *ebpf.Program `ebpf:"on_exit"`
+	OnGoCall      *ebpf.Program `ebpf:"on_go_call"`
+	OnGoReturn    *ebpf.Program `ebpf:"on_go_return"`
 	OnStateChange *ebpf.Program `ebpf:"on_state_change"`
 	OnSysExit     *ebpf.Program `ebpf:"on_sys_exit"`
+	OnTlsCall     *ebpf.Program `ebpf:"on_tls_call"`
+	OnTlsReturn   *ebpf.Program `ebpf:"on_tls_return"`
 }
 
 func (p *qtapPrograms) Close() error {
 	return _QtapClose(
 		p.Ignore,
 		p.Learn,
+		p.OnExec,
+		p.OnExit,
+		p.OnGoCall,
+		p.OnGoReturn,
 		p.OnStateChange,
 		p.OnSysExit,
+		p.OnTlsCall,
+		p.OnTlsReturn,
 	)
 }
 

@@ -31,6 +31,7 @@ const (
 // Source is the loaded and attached kernel side. It implements event.Source.
 type Source struct {
 	objects  *qtapObjects
+	probes   *probes
 	links    []link.Link
 	rings    []*ring
 	ringMaps []*ebpf.Map
@@ -58,12 +59,15 @@ func Open(o Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{objects: objects, rings: rings, ringMaps: ringMaps, epoll: -1, wake: -1}
+	s.probes = &probes{objects: objects, isMulti: hasUprobeMulti()}
 	if err := s.openWaiting(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	programs := map[string]*ebpf.Program{
 		"on_sys_exit":     objects.OnSysExit,
 		"on_state_change": objects.OnStateChange,
+		"on_exec":         objects.OnExec,
+		"on_exit":         objects.OnExit,
 	}
 	s.attached = now()
 	if s.links, err = attach(programs, o.Attached); err != nil {

@@ -19,18 +19,20 @@ const module = "github.com/qtapreceiver/qtapreceiver/"
 // this module may import of the others. Tests of a package may import more.
 var mayImport = map[string][]string{
 	"internal/event":       nil,
+	"internal/executable":  nil,
+	"internal/handshake":   {"internal/event"},
 	"internal/message":     {"internal/event"},
 	"internal/transaction": {"internal/event", "internal/message"},
-	"internal/kernel":      {"internal/event"},
+	"internal/kernel":      {"internal/event", "internal/executable"},
 	"internal/replay":      {"internal/event"},
 	"internal/stream":      {"internal/event"},
 	"internal/http1":       {"internal/event", "internal/message"},
-	"internal/target":      {"internal/event", "internal/transaction"},
+	"internal/target":      {"internal/event", "internal/executable", "internal/transaction"},
 	"internal/policy":      {"internal/event", "internal/message", "internal/transaction"},
 	"internal/record":      {"internal/event", "internal/message", "internal/transaction"},
 	"internal/pipeline": {
 		"internal/event", "internal/message", "internal/transaction",
-		"internal/stream", "internal/http1", "internal/policy", "internal/record",
+		"internal/stream", "internal/handshake", "internal/http1", "internal/policy", "internal/record",
 	},
 }
 
