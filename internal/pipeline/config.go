@@ -16,7 +16,9 @@ import (
 // except where it says otherwise.
 type Config struct {
 	Policy *policy.Policy // required
-	Record record.Options
+	// Targets knows why the TLS of a process is not read. May be nil.
+	Targets Targets
+	Record  record.Options
 
 	// Shards is the number of goroutines over which connections are divided.
 	// Default half of GOMAXPROCS, at least 1 and at most 8: the machine
@@ -55,6 +57,14 @@ type Processes interface {
 	Observe(p *event.Process)
 	// Lookup returns what is known, nil when nothing is.
 	Lookup(key transaction.ProcessKey) *transaction.Process
+}
+
+// Targets knows the TLS code of processes. Safe for concurrent use.
+type Targets interface {
+	// Reason says why TLS of the process cannot be read, on a connection that
+	// was opened at that time (ns, CLOCK_BOOTTIME; 0 when unknown). It is ""
+	// when the process's TLS code is probed.
+	Reason(pid uint32, opened uint64) string
 }
 
 const (

@@ -44,10 +44,11 @@ const (
 func (c *connection) introduce(o *event.Open) {
 	n := &c.noun
 	n.Handle, n.Opened, n.NetNS, n.Protocol = o.Handle, o.Opened, o.NetNS, o.Protocol
-	n.Late = o.Flags&event.FlagLate != 0
+	n.Late = n.Late || o.Flags&event.FlagLate != 0
 	n.Unix, n.Path = o.Family == familyUnix, o.Path
 	n.Local = addressOf(o.Family, &o.Local, o.LocalPort)
 	n.Remote = addressOf(o.Family, &o.Remote, o.RemotePort)
+	n.Source = o.Source
 	c.introduceRole(o.Role)
 	if n.FirstSeen == 0 || o.Time < n.FirstSeen {
 		n.FirstSeen = o.Time
@@ -100,7 +101,9 @@ func (c *connection) data(d *event.Data) {
 		moved = &n.Received
 	}
 	*moved = max(*moved, d.End())
-	n.Source = d.Source
+	if d.Source != event.SourceSocket {
+		n.Source = d.Source
+	}
 	if n.Process.PID == 0 {
 		n.Process = transaction.ProcessKey{PID: d.PID, Generation: d.Generation}
 	}
@@ -207,6 +210,14 @@ func (c *connection) interrupt(r event.Reason) {
 func (c *connection) giveUp(r event.Reason) {
 	c.interrupt(r)
 	c.end(r)
+}
+
+// drop forgets the connection without a record: another stands for it.
+func (c *connection) drop() {
+	c.shard.forget(c)
+	for d := range c.lanes {
+		c.lanes[d].release()
+	}
 }
 
 // end gives what is left and then the connection itself.

@@ -10,8 +10,8 @@ import (
 const (
 	// idleOpen is how long an open transaction may stand still.
 	idleOpen = uint64(5 * time.Minute)
-	// idleUnix is how long a Unix connection is remembered, whose close may
-	// have had no event.
+	// idleUnix is how long a connection is remembered whose close may have had
+	// no event, which is so of Unix sockets.
 	idleUnix = uint64(10 * time.Minute)
 	// idleTCP is how long a TCP connection is remembered: longer than proxies
 	// and servers keep an idle one, shorter than lost closes accumulate.
@@ -98,12 +98,18 @@ func (s *shard) sweep() {
 			if silent >= idleOpen {
 				c.interrupt(event.ReasonIdle)
 			}
-		case c.noun.Unix && silent >= idleUnix, silent >= idleTCP:
+		case c.endsUnseen() && silent >= idleUnix, silent >= idleTCP:
 			s.tally.forgotten.Add(1)
 			c.giveUp(event.ReasonIdle)
 		}
 		c = next
 	}
+}
+
+// endsUnseen reports whether the end of the connection may have no event: that
+// of a Unix socket, and that of a TLS session whose socket is not known.
+func (c *connection) endsUnseen() bool {
+	return c.noun.Unix || c.noun.Source != event.SourceSocket && !c.noun.Remote.IsValid()
 }
 
 // shutdown gives up everything that is open.

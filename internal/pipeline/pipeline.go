@@ -56,7 +56,7 @@ func New(config Config, source event.Source, processes Processes, deliver Delive
 		}
 		p.shards = append(p.shards, s)
 	}
-	p.splitter = newSplitter(p.shards, processes)
+	p.splitter = newSplitter(p.shards, processes, config.Connections)
 	return p, nil
 }
 

@@ -18,6 +18,7 @@ type shard struct {
 	input     chan *event.Batch
 	source    event.Source
 	processes Processes
+	targets   Targets // may be nil
 	policy    *policy.Policy
 	encoder   *record.Encoder
 	queue     *queue
@@ -28,6 +29,7 @@ type shard struct {
 	capacity    int
 	recent      recency
 	waiting     []*connection // need marks
+	greetings   *greetings    // nil when the splitter has them
 	now         uint64        // ns, CLOCK_BOOTTIME: the last mark
 	swept       uint64        // time of the last search for silent connections
 	hasClock    bool
@@ -45,6 +47,8 @@ type shard struct {
 	closing event.Close
 	mark    event.Mark
 	loss    event.Loss
+	hello   event.Hello
+	bind    event.Bind
 	process event.Process
 
 	tally tally
@@ -59,6 +63,7 @@ func newShard(p *Pipeline) (*shard, error) {
 		input:        make(chan *event.Batch, inputBatches),
 		source:       p.source,
 		processes:    p.processes,
+		targets:      p.config.Targets,
 		policy:       p.config.Policy,
 		encoder:      encoder,
 		queue:        p.queue,
@@ -72,6 +77,9 @@ func newShard(p *Pipeline) (*shard, error) {
 		timer:        time.NewTimer(time.Hour),
 	}
 	s.terms.Budget = p.budget
+	if p.config.Shards == 1 {
+		s.greetings = newGreetings(p.config.Connections)
+	}
 	s.timer.Stop()
 	return s, nil
 }
@@ -132,6 +140,12 @@ func (s *shard) takeRecord(r []byte) error {
 		return s.takeMark(r)
 	case event.KindLoss:
 		return s.takeLoss(r)
+	case event.KindHandshake:
+		return s.takeHandshake(r)
+	case event.KindHello:
+		return s.takeHello(r)
+	case event.KindBind:
+		return s.takeBind(r)
 	case event.KindProcess:
 		observe(r, &s.process, s.processes, &s.tally)
 	}
@@ -180,9 +194,61 @@ func (s *shard) takeClose(r []byte) error {
 	if err := event.DecodeClose(r, &s.closing); err != nil {
 		return err
 	}
+	if s.greetings != nil {
+		s.greetings.forget(s.closing.Connection)
+	}
 	if c := s.connections[s.closing.Connection]; c != nil {
 		s.touch(c, s.closing.Time)
 		c.close(&s.closing)
+	}
+	return nil
+}
+
+// takeHandshake takes first bytes of TLS, where no splitter does.
+func (s *shard) takeHandshake(r []byte) error {
+	if s.greetings == nil {
+		return nil // of a splitter with one shard less: never
+	}
+	hello, err := s.greetings.handshake(r, &s.data)
+	if err != nil || hello == nil {
+		return err
+	}
+	s.greet(hello)
+	return nil
+}
+
+func (s *shard) takeHello(r []byte) error {
+	if err := event.DecodeHello(r, &s.hello); err != nil {
+		return err
+	}
+	s.greet(&s.hello)
+	return nil
+}
+
+// greet notes what the hellos of a connection say.
+func (s *shard) greet(h *event.Hello) {
+	c := s.connections[h.Connection]
+	if c == nil {
+		c = s.add(h.Connection)
+		c.noun.FirstSeen = h.Time
+		s.touch(c, h.Time)
+	}
+	c.noun.TLS = transaction.TLS{Version: h.Version, Cipher: h.Cipher, ServerName: h.ServerName, Protocol: h.Protocol}
+}
+
+// takeBind drops the connection whose socket a session uses: from now on the
+// session stands for it. Either may belong to another shard.
+func (s *shard) takeBind(r []byte) error {
+	if err := event.DecodeBind(r, &s.bind); err != nil {
+		return err
+	}
+	if s.greetings != nil {
+		if hello := s.greetings.bind(&s.bind); hello != nil {
+			s.greet(hello)
+		}
+	}
+	if c := s.connections[s.bind.Socket]; c != nil && s.bind.Socket != s.bind.Connection {
+		c.drop()
 	}
 	return nil
 }
@@ -256,8 +322,25 @@ func (s *shard) emit(t *transaction.Transaction) {
 	s.terms.Budget.Give(held)
 }
 
+// opaque returns why the TLS of a connection was not read, "" when it was.
+func (s *shard) opaque(c *transaction.Connection) string {
+	switch {
+	case c.Protocol != event.ProtocolTLS || c.Transactions > 0:
+		return ""
+	case c.Late:
+		return "opened_before_start"
+	case s.targets == nil:
+		return c.Protocol.String()
+	}
+	if reason := s.targets.Reason(c.Process.PID, c.Opened); reason != "" {
+		return reason
+	}
+	return "session_unbound"
+}
+
 // emitConnection encodes the event of a connection that ended.
 func (s *shard) emitConnection(c *transaction.Connection) {
+	c.Opaque = s.opaque(c)
 	if s.policy.Wanted(c, nil) {
 		s.encoder.Connection(c, s.processes.Lookup(c.Process))
 		s.pend()

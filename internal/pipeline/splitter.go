@@ -16,6 +16,10 @@ type splitter struct {
 	parts     []*event.Batch // being filled, one per shard; nil when empty
 	pool      sync.Pool
 	process   event.Process
+	greetings *greetings
+	data      event.Data
+	bind      event.Bind
+	made      []byte // a record that is made here
 	tally     tally
 }
 
@@ -23,8 +27,8 @@ type splitter struct {
 // gets a batch of its own.
 const partBytes = 256 << 10
 
-func newSplitter(shards []*shard, processes Processes) *splitter {
-	s := &splitter{shards: shards, processes: processes, parts: make([]*event.Batch, len(shards))}
+func newSplitter(shards []*shard, processes Processes, capacity int) *splitter {
+	s := &splitter{shards: shards, processes: processes, greetings: newGreetings(capacity), parts: make([]*event.Batch, len(shards))}
 	s.pool.New = func() any {
 		return &event.Batch{
 			Records: make([]byte, 0, partBytes),
@@ -78,8 +82,34 @@ func (s *splitter) route(record []byte) {
 		}
 	case event.KindLoss:
 		s.add(0, record)
+	case event.KindHandshake:
+		s.tally.records.Add(1)
+		hello, err := s.greetings.handshake(record, &s.data)
+		if err != nil {
+			s.tally.malformed.Add(1)
+		}
+		s.greet(hello)
+	case event.KindBind:
+		if err := event.DecodeBind(record, &s.bind); err != nil {
+			s.tally.malformed.Add(1)
+			return
+		}
+		s.greet(s.greetings.bind(&s.bind))
+		s.add(s.shardOf(s.bind.Socket), record)
+	case event.KindClose:
+		connection := event.ConnectionOf(record)
+		s.greetings.forget(connection)
+		s.add(s.shardOf(connection), record)
 	default:
 		s.add(s.shardOf(event.ConnectionOf(record)), record)
+	}
+}
+
+// greet hands on what the hellos of a connection say, unless it is nil.
+func (s *splitter) greet(hello *event.Hello) {
+	if hello != nil {
+		s.made = event.AppendHello(s.made[:0], hello)
+		s.add(s.shardOf(hello.Connection), s.made)
 	}
 }
 

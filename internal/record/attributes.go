@@ -18,7 +18,7 @@ import (
 const (
 	requestAttributes    = 30
 	artifactAttributes   = 18
-	connectionAttributes = 22
+	connectionAttributes = 27
 )
 
 // head fills everything of a record but its body and its attributes.
@@ -88,6 +88,7 @@ func (e *Encoder) request(record plog.LogRecord, x *exchange, digest string) {
 		m.PutDouble("qtap.time_to_first_byte_ms", millis(x.firstByte))
 	}
 	m.PutBool("qtap.tls", isTLS(x.Connection))
+	tlsAttributes(m, x.Connection)
 	known(m, "qtap.artifact.digest", digest)
 }
 

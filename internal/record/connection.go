@@ -45,6 +45,7 @@ func (e *Encoder) Connection(c *transaction.Connection, p *transaction.Process) 
 	m.PutStr("qtap.connection.id", e.connectionID(c.ID))
 	m.PutStr("qtap.capture.source", c.Source.String())
 	m.PutBool("qtap.tls", isTLS(c))
+	tlsAttributes(m, c)
 	m.PutInt("qtap.bytes_sent", int64(c.Sent))
 	m.PutInt("qtap.bytes_received", int64(c.Received))
 	m.PutInt("qtap.transactions", int64(c.Transactions))
@@ -55,16 +56,12 @@ func (e *Encoder) Connection(c *transaction.Connection, p *transaction.Process) 
 	e.batch.Bytes += eventBytes
 }
 
-// opaque returns the protocol that was recognised and cannot be read, "" when
-// the connection could be read.
+// opaque returns why nothing of the connection could be read, "" when it could.
 func opaque(c *transaction.Connection) string {
-	switch c.Protocol {
-	case event.ProtocolHTTP2, event.ProtocolTLS:
-		if c.Transactions == 0 {
-			return c.Protocol.String()
-		}
+	if c.Protocol == event.ProtocolHTTP2 && c.Transactions == 0 {
+		return c.Protocol.String()
 	}
-	return ""
+	return c.Opaque
 }
 
 // opened returns when the connection was established, or else first seen.

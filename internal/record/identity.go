@@ -18,6 +18,9 @@ func (e *Encoder) server(c *transaction.Connection, u *transaction.URL) (address
 		return c.Path, 0
 	}
 	end := serverEnd(c)
+	if c.TLS.ServerName != "" {
+		return c.TLS.ServerName, int64(end.Port()) // 0 when the end is not known
+	}
 	if !end.IsValid() {
 		return "", 0
 	}

@@ -43,12 +43,23 @@ type Connection struct {
 	Path      string // Unix: path of the listening socket, "@name" when abstract, "" when unnamed
 	NetNS     uint32
 	Process   ProcessKey // who was first seen to use it
+	TLS       TLS
+	Opaque    string // why its TLS could not be read; "" when it could or when there is none
 
 	Sent, Received uint64 // bytes that the application moved, as far as known
 	Transactions   uint64
 	Closed         uint64 // ns, CLOCK_BOOTTIME; 0 while open
 	Reset          bool   // the end was not an orderly one
 	Missing        event.Reasons
+}
+
+// TLS is what the first messages of an encrypted connection say. Unknown
+// fields are zero.
+type TLS struct {
+	Version    uint16 // negotiated, 0x0303 for TLS 1.2
+	Cipher     uint16 // chosen, IANA number
+	ServerName string // that the client asks for
+	Protocol   string // chosen by ALPN, where it is not encrypted (TLS 1.2)
 }
 
 // ProcessKey identifies one image of one process.
