@@ -132,7 +132,10 @@ recordings: ## record testdata/events anew (RECORD="NAME ...": only these), as r
 DEPENDENCIES := clang-14:clang-14 llvm-strip-14:llvm-14 bpftool:bpftool \
 	/usr/include/bpf/bpf_helpers.h:libbpf-dev \
 	nginx:nginx-light wrk:wrk curl:curl python3:python3 node:nodejs \
-	ip:iproute2 setpriv:util-linux gcc:gcc
+	ip:iproute2 setpriv:util-linux gcc:gcc \
+	openssl:openssl wget:wget gnutls-serv:gnutls-bin /usr/sbin/apache2:apache2-bin \
+	ruby:ruby php:php-cli /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl \
+	/usr/share/doc/libcurl3-nss:libcurl3-nss
 
 .PHONY: deps
 deps: ## install the Debian packages that generate, test and bench need and that are missing

@@ -44,7 +44,7 @@ var operations = map[string]operation{
 	"gnutls_record_send":       operationWrite,
 	"gnutls_record_send2":      operationWrite,
 	"gnutls_record_send_range": operationWrite,
-	"gnutls_record_sendfile":   operationSendfile,
+	"gnutls_record_send_file":  operationSendfile,
 	"gnutls_deinit":            operationFree,
 	"SSL_ImportFD":             operationImport,
 	"PR_Read":                  operationRead,

@@ -41,6 +41,7 @@ var onlyIn = map[string][]string{
 	"github.com/cilium/ebpf":         {"internal/kernel"},
 	"go.opentelemetry.io/collector/": {"internal/record", "receiver/"}, // record: pdata, see below
 	"golang.org/x/sys":               {"internal/kernel", "internal/target"},
+	"golang.org/x/arch":              {"internal/executable"},
 }
 
 // listed is a package as go list describes it.

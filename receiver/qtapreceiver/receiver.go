@@ -86,6 +86,9 @@ func (r *qtapReceiver) start() error {
 	if r.config.ReplayFile != "" {
 		processes = target.NewRecordedTable(processCapacity)
 	}
+	if targets, ok := source.(pipeline.Targets); ok {
+		capture.Targets = targets
+	}
 	p, err := pipeline.New(capture, source, processes, r.deliver)
 	if err != nil {
 		return errors.Join(err, source.Close())
@@ -93,7 +96,12 @@ func (r *qtapReceiver) start() error {
 	if err := observe(r.telemetry, p.Stats); err != nil {
 		return errors.Join(fmt.Errorf("registering metrics: %w", err), source.Close())
 	}
-	r.settings.Logger.Info("Capturing; TLS is not decrypted by this version, TLS connections are reported without their content",
+	if counter, ok := source.(targetCounter); ok {
+		if err := observeTargets(r.telemetry, counter); err != nil {
+			return errors.Join(fmt.Errorf("registering metrics: %w", err), source.Close())
+		}
+	}
+	r.settings.Logger.Info("Capturing",
 		zap.String("level", r.config.Capture.Level), zap.String("direction", r.config.Capture.Direction))
 	r.pipeline = p
 	r.stopped = make(chan struct{})

@@ -24,7 +24,7 @@ func openKernel(config *Config, logger *zap.Logger) (event.Source, error) {
 		// Not the typed nil that source holds.
 		return nil, err
 	}
-	return source, nil
+	return &watchedSource{Source: source, tlsTargets: watchTargets(config, source, logger)}, nil
 }
 
 func kernelOptions(config *Config, logger *zap.Logger) (kernel.Options, error) {

@@ -50,6 +50,21 @@ func observe(telemetry *metadata.TelemetryBuilder, stats func() pipeline.Stats) 
 	return errors.Join(errs...)
 }
 
+// targetCounter counts files with TLS code by library and outcome.
+type targetCounter interface {
+	Counts() map[[2]string]int64
+}
+
+// observeTargets makes the counts of TLS targets a metric.
+func observeTargets(telemetry *metadata.TelemetryBuilder, targets targetCounter) error {
+	return telemetry.RegisterReceiverQtapTargetsCallback(func(_ context.Context, o metric.Int64Observer) error {
+		for series, count := range targets.Counts() {
+			o.Observe(count, metric.WithAttributes(attribute.String("library", series[0]), attribute.String("outcome", series[1])))
+		}
+		return nil
+	})
+}
+
 func figures(t *metadata.TelemetryBuilder) []figure {
 	kernel := func(c event.Counter) func(*pipeline.Stats) int64 {
 		return func(s *pipeline.Stats) int64 { return int64(s.Kernel[c]) }
@@ -65,6 +80,7 @@ func figures(t *metadata.TelemetryBuilder) []figure {
 		{t.RegisterReceiverQtapKernelConnectionsRefusedCallback, kernel(event.ConnectionsRefused)},
 		{t.RegisterReceiverQtapKernelCalls32bitCallback, kernel(event.Calls32Bit)},
 		{t.RegisterReceiverQtapKernelCallsUnreadableCallback, kernel(event.CallsUnreadable)},
+		{t.RegisterReceiverQtapKernelSightingsRefusedCallback, kernel(event.SightingsRefused)},
 
 		{t.RegisterReceiverQtapSourceRecordsCallback, func(s *pipeline.Stats) int64 { return int64(s.Records) }},
 		{t.RegisterReceiverQtapSourceBytesCallback, func(s *pipeline.Stats) int64 { return int64(s.Bytes) }},

@@ -185,7 +185,7 @@ func (l *ledger) judge(t *testing.T, c *Collector) verdict {
 			}
 			continue // other traffic of this machine
 		}
-		end := token + " " + s.Request.text("qtap.direction")
+		end := fmt.Sprint(token, " ", s.Request.text("qtap.direction"), " ", s.Request.Resource["process.pid"])
 		if other, ok := ends[end]; ok {
 			t.Errorf("two records of one end:\n%s", describe(other, s))
 		}

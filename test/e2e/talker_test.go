@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type talker struct {
 	bytes  *rand.ChaCha8
 	ledger *ledger
 	pause  time.Duration // between two batches
+	secure *tls.Config   // of both ends; nil: no TLS
 }
 
 func newTalker(seed int64, worker int, l *ledger) *talker {
@@ -66,6 +68,11 @@ func (k *talker) connection(listener net.Listener) error {
 		return err
 	}
 	defer server.Close()
+	if k.secure != nil {
+		client, server = tls.Client(client, k.secure), tls.Server(server, k.secure)
+		defer client.Close()
+		defer server.Close()
+	}
 	deadline := time.Now().Add(time.Minute)
 	_, _ = client.SetDeadline(deadline), server.SetDeadline(deadline)
 	for range 1 + k.random.IntN(10) {

@@ -3,7 +3,7 @@
 
 const crypto = require('crypto');
 const fs = require('fs');
-const http = require('http');
+const http = require(process.argv[2].startsWith('https:') ? 'https' : 'http');
 
 function text(path, size) {
   const line = path.match(/e2e-[0-9a-f]{16}/)[0] + ' 0123456789 abcdefghijklmnopqrstuvwxyz\n';

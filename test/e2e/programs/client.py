@@ -20,7 +20,8 @@ def chunks(body):
 
 def main():
     base = urlsplit(sys.argv[1])
-    connection = http.client.HTTPConnection(base.hostname, base.port)
+    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
+    connection = kind(base.hostname, base.port)
     results = []
     for r in json.load(sys.stdin):
         body = text(r["path"], r.get("size", 0)) or None

@@ -1,7 +1,9 @@
 // Answers requests with Node's http; see README.md.
 'use strict';
 
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 const zlib = require('zlib');
 
 function text(path, size) {
@@ -9,7 +11,7 @@ function text(path, size) {
   return Buffer.from(line.repeat(Math.floor(size / line.length) + 1).slice(0, size));
 }
 
-const server = http.createServer((request, response) => {
+function answer(request, response) {
   const query = new URL(request.url, 'http://any').searchParams;
   const parts = [];
   request.on('data', (part) => parts.push(part));
@@ -30,7 +32,12 @@ const server = http.createServer((request, response) => {
       response.end(body);
     }
   });
-});
+}
+
+const [, , , certificate, key] = process.argv;
+const server = certificate
+  ? https.createServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(key) }, answer)
+  : http.createServer(answer);
 
 const [, host, port] = process.argv[2].match(/^\[?(.*?)\]?:(\d+)$/);
 server.listen(Number(port), host, () => {

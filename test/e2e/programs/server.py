@@ -3,6 +3,7 @@
 import gzip
 import re
 import socket
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -83,6 +84,10 @@ def main():
         Server.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server = Server((host.strip("[]"), int(port)), Answer)
         ready = f"{host}:{server.server_address[1]}"
+    if len(sys.argv) > 2:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[2], sys.argv[3])
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     print("ready", ready, flush=True)
     server.serve_forever()
 

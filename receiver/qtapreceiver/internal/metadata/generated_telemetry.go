@@ -45,6 +45,7 @@ type TelemetryBuilder struct {
 	ReceiverQtapKernelConnectionsRefused metric.Int64ObservableCounter
 	ReceiverQtapKernelRecordsRefused     metric.Int64ObservableCounter
 	ReceiverQtapKernelRecordsSubmitted   metric.Int64ObservableCounter
+	ReceiverQtapKernelSightingsRefused   metric.Int64ObservableCounter
 	ReceiverQtapMemoryCapacity           metric.Int64ObservableGauge
 	ReceiverQtapMemoryRefused            metric.Int64ObservableCounter
 	ReceiverQtapMemoryUsed               metric.Int64ObservableGauge
@@ -60,6 +61,7 @@ type TelemetryBuilder struct {
 	ReceiverQtapStreamBytesDoubtful      metric.Int64ObservableCounter
 	ReceiverQtapStreamBytesLate          metric.Int64ObservableCounter
 	ReceiverQtapStreamCallsPassedOver    metric.Int64ObservableCounter
+	ReceiverQtapTargets                  metric.Int64ObservableGauge
 	ReceiverQtapTransactions             metric.Int64ObservableCounter
 	ReceiverQtapTransactionsFiltered     metric.Int64ObservableCounter
 }
@@ -300,6 +302,21 @@ func (builder *TelemetryBuilder) RegisterReceiverQtapKernelRecordsSubmittedCallb
 	return nil
 }
 
+// RegisterReceiverQtapKernelSightingsRefusedCallback sets callback for observable ReceiverQtapKernelSightingsRefused metric.
+func (builder *TelemetryBuilder) RegisterReceiverQtapKernelSightingsRefusedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverQtapKernelSightingsRefused, obs: o})
+		return nil
+	}, builder.ReceiverQtapKernelSightingsRefused)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverQtapMemoryCapacityCallback sets callback for observable ReceiverQtapMemoryCapacity metric.
 func (builder *TelemetryBuilder) RegisterReceiverQtapMemoryCapacityCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -525,6 +542,21 @@ func (builder *TelemetryBuilder) RegisterReceiverQtapStreamCallsPassedOverCallba
 	return nil
 }
 
+// RegisterReceiverQtapTargetsCallback sets callback for observable ReceiverQtapTargets metric.
+func (builder *TelemetryBuilder) RegisterReceiverQtapTargetsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverQtapTargets, obs: o})
+		return nil
+	}, builder.ReceiverQtapTargets)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverQtapTransactionsCallback sets callback for observable ReceiverQtapTransactions metric.
 func (builder *TelemetryBuilder) RegisterReceiverQtapTransactionsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -686,6 +718,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverQtapKernelSightingsRefused, err = builder.meter.Int64ObservableCounter(
+		"otelcol_receiver_qtap_kernel_sightings_refused",
+		metric.WithDescription("Executable files that were not examined at their first use because the ring of sightings was full; their next use tells again. [Alpha]"),
+		metric.WithUnit("{file}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverQtapMemoryCapacity, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_qtap_memory_capacity",
 		metric.WithDescription("Memory that streams and bodies can occupy (limits.memory_mib). [Alpha]"),
@@ -774,6 +812,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_qtap_stream_calls_passed_over",
 		metric.WithDescription("Calls after a loss whose bytes could not be shown with certainty to begin a message. [Alpha]"),
 		metric.WithUnit("{call}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverQtapTargets, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_qtap_targets",
+		metric.WithDescription("Files with TLS code that processes use, by library and outcome. [Alpha]"),
+		metric.WithUnit("{file}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverQtapTransactions, err = builder.meter.Int64ObservableCounter(

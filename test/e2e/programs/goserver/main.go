@@ -25,6 +25,9 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println("ready", listener.Addr())
+	if len(os.Args) > 2 {
+		log.Fatal(http.ServeTLS(listener, http.HandlerFunc(answer), os.Args[2], os.Args[3]))
+	}
 	log.Fatal(http.Serve(listener, http.HandlerFunc(answer)))
 }
 
