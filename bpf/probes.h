@@ -21,6 +21,7 @@ enum operation {
 	OPERATION_FREE = 6, /* (session) */
 	OPERATION_IMPORT = 7, /* returns a session */
 	OPERATION_READ_FLAGS = 8, /* like READ, with flags after the bytes */
+	OPERATION_HANDSHAKE = 9, /* (session), before any plaintext */
 };
 
 const enum operation *unused_operation __attribute__((unused));
@@ -122,7 +123,8 @@ static __noinline int on_plaintext(struct workspace *work, struct connection *se
 		socket->end[direction] = position + transfer->bytes;
 	if (session->verdict == UNDECIDED || session->verdict == OTHER)
 		decide(work, session);
-	if (session->verdict == OTHER || (session->verdict == RECOGNISED && session->is_announced)) {
+	if ((session->verdict == OTHER && (session->is_announced || !socket || !socket->is_announced)) ||
+	    (session->verdict == RECOGNISED && session->is_announced)) {
 		session->skipped[direction] = true;
 		count(CALLS_FILTERED, 1);
 		return 0;
@@ -140,7 +142,9 @@ static __noinline int on_plaintext(struct workspace *work, struct connection *se
 		if (socket)
 			socket->is_announced = true;
 	}
-	if (session->verdict == RECOGNISED) {
+	if (session->verdict == RECOGNISED || session->verdict == OTHER) {
+		/* Announced all the same: its connection is read, and is something else. */
+		session->skipped[direction] = session->verdict == OTHER;
 		count(CALLS_FILTERED, 1);
 		return 0;
 	}
@@ -172,9 +176,12 @@ static __noinline int on_finished(struct tls_call *call, struct workspace *work,
 	if (!session)
 		return 0;
 	since = probed_since(call->cookie);
+	if (operation == OPERATION_HANDSHAKE)
+		session->is_begun = true;
 	/* Until its socket tells better. */
 	if (!session->is_announced && !session->socket)
-		session->is_late = !since || task->group_leader->start_boottime < since;
+		session->is_late = !session->is_begun &&
+				   (!since || task->group_leader->start_boottime < since);
 	if (call->socket)
 		bind(session, &key, call->socket, since);
 	if (!bytes)
@@ -242,9 +249,11 @@ static __noinline int finish_call(struct tls_call *call, u64 result)
 		   (operation == OPERATION_READ || operation == OPERATION_READ_FLAGS)) {
 		on_end_of_session(call);
 	}
+	if (operation == OPERATION_HANDSHAKE)
+		bytes = 0;
 	if (bytes < 0 || (operation != OPERATION_SENDFILE && (u64)bytes > call->bytes))
 		bytes = 0;
-	if (!bytes && !call->socket)
+	if (!bytes && !call->socket && operation != OPERATION_HANDSHAKE)
 		return 0;
 	work = claim_workspace();
 	if (!work) {

@@ -79,7 +79,8 @@ static __noinline int bind(struct connection *session, struct session_key *key, 
 	session->role = connection->role;
 	session->opened_ns = connection->opened_ns;
 	if (!session->is_announced)
-		session->is_late = connection->is_late || !probed_ns || connection->opened_ns < probed_ns;
+		session->is_late = !session->is_begun &&
+				   (connection->is_late || !probed_ns || connection->opened_ns < probed_ns);
 	if (connection->is_filtered) {
 		session->verdict = IGNORED;
 		return 0;

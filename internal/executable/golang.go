@@ -15,8 +15,11 @@ const (
 	magic120 = 0xfffffff1
 )
 
-// goMethods are the methods of crypto/tls.Conn that move plaintext, and Close.
-var goMethods = []string{"crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write", "crypto/tls.(*Conn).Close"}
+// goMethods are the methods of crypto/tls.Conn that move plaintext, and its
+// beginning and end.
+var goMethods = []string{
+	"crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write", "crypto/tls.(*Conn).handshakeContext", "crypto/tls.(*Conn).Close",
+}
 
 // Reasons why the TLS of a Go executable cannot be read.
 const (

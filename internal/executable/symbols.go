@@ -21,10 +21,10 @@ var wanted = []struct {
 	required []string
 	names    []string
 }{
-	{OpenSSL, []string{"SSL_read", "SSL_write"}, []string{"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex", "SSL_sendfile", "SSL_free"}},
+	{OpenSSL, []string{"SSL_read", "SSL_write"}, []string{"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex", "SSL_sendfile", "SSL_do_handshake", "SSL_free"}},
 	{GnuTLS, []string{"gnutls_record_recv", "gnutls_record_send"}, []string{
 		"gnutls_record_recv", "gnutls_record_recv_seq", "gnutls_record_send", "gnutls_record_send2", "gnutls_record_send_range",
-		"gnutls_record_send_file", "gnutls_deinit",
+		"gnutls_record_send_file", "gnutls_handshake", "gnutls_deinit",
 	}},
 	// The SSL layer of NSS, and NSPR, through whose functions it is used.
 	{NSS, []string{"SSL_ImportFD"}, []string{"SSL_ImportFD"}},

@@ -74,27 +74,27 @@ func play(up, down []byte, clientSends event.Direction, piece int) (Facts, bool)
 func TestTheHellosOfCryptoTLSAreRead(t *testing.T) {
 	for _, x := range []struct {
 		name           string
-		client, server tls.Config
+		client, server *tls.Config
 		want           Facts
 	}{
 		{
-			"1.3", tls.Config{ServerName: "Example.org", NextProtos: []string{"h2", "http/1.1"}},
-			tls.Config{NextProtos: []string{"http/1.1"}},
+			"1.3", &tls.Config{ServerName: "Example.org", NextProtos: []string{"h2", "http/1.1"}},
+			&tls.Config{NextProtos: []string{"http/1.1"}},
 			Facts{Version: tls.VersionTLS13, ServerName: "example.org"}, // the protocol is encrypted
 		},
 		{
-			"1.2 with ALPN", tls.Config{ServerName: "a.example", NextProtos: []string{"h2", "http/1.1"}, MaxVersion: tls.VersionTLS12},
-			tls.Config{NextProtos: []string{"http/1.1"}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}},
+			"1.2 with ALPN", &tls.Config{ServerName: "a.example", NextProtos: []string{"h2", "http/1.1"}, MaxVersion: tls.VersionTLS12},
+			&tls.Config{NextProtos: []string{"http/1.1"}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}},
 			Facts{Version: tls.VersionTLS12, Cipher: tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ServerName: "a.example", Protocol: "http/1.1"},
 		},
 		{
-			"a retry for another key", tls.Config{ServerName: "b.example", CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP384}},
-			tls.Config{CurvePreferences: []tls.CurveID{tls.CurveP384}},
+			"a retry for another key", &tls.Config{ServerName: "b.example", CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP384}},
+			&tls.Config{CurvePreferences: []tls.CurveID{tls.CurveP384}},
 			Facts{Version: tls.VersionTLS13, ServerName: "b.example"},
 		},
-		{"no name", tls.Config{ServerName: "127.0.0.1"}, tls.Config{}, Facts{Version: tls.VersionTLS13}},
+		{"no name", &tls.Config{ServerName: "127.0.0.1"}, &tls.Config{}, Facts{Version: tls.VersionTLS13}},
 	} {
-		up, down := shake(t, &x.client, &x.server)
+		up, down := shake(t, x.client, x.server)
 		for _, way := range []event.Direction{event.Send, event.Receive} {
 			for _, piece := range []int{1, 5, 7, 512, maxBytes} {
 				got, done := play(up, down, way, piece)

@@ -127,7 +127,7 @@ func TestEnumerationsHaveTheSameNumbersInCAndGo(t *testing.T) {
 			"OPERATION_READ": uint64(operationRead), "OPERATION_WRITE": uint64(operationWrite),
 			"OPERATION_READ_EX": uint64(operationReadEx), "OPERATION_WRITE_EX": uint64(operationWriteEx),
 			"OPERATION_SENDFILE": uint64(operationSendfile), "OPERATION_FREE": uint64(operationFree),
-			"OPERATION_IMPORT": uint64(operationImport), "OPERATION_READ_FLAGS": uint64(operationReadFlags),
+			"OPERATION_IMPORT": uint64(operationImport), "OPERATION_READ_FLAGS": uint64(operationReadFlags), "OPERATION_HANDSHAKE": uint64(operationHandshake),
 		},
 		"protocol": {
 			"PROTOCOL_UNKNOWN": uint64(event.ProtocolUnknown), "PROTOCOL_HTTP1": uint64(event.ProtocolHTTP1),

@@ -29,32 +29,36 @@ const (
 	operationFree
 	operationImport
 	operationReadFlags
+	operationHandshake
 )
 
 // operations are those of the functions that are probed.
 var operations = map[string]operation{
-	"SSL_read":                 operationRead,
-	"SSL_write":                operationWrite,
-	"SSL_read_ex":              operationReadEx,
-	"SSL_write_ex":             operationWriteEx,
-	"SSL_sendfile":             operationSendfile,
-	"SSL_free":                 operationFree,
-	"gnutls_record_recv":       operationRead,
-	"gnutls_record_recv_seq":   operationRead,
-	"gnutls_record_send":       operationWrite,
-	"gnutls_record_send2":      operationWrite,
-	"gnutls_record_send_range": operationWrite,
-	"gnutls_record_send_file":  operationSendfile,
-	"gnutls_deinit":            operationFree,
-	"SSL_ImportFD":             operationImport,
-	"PR_Read":                  operationRead,
-	"PR_Write":                 operationWrite,
-	"PR_Recv":                  operationReadFlags,
-	"PR_Send":                  operationWrite,
-	"PR_Close":                 operationFree,
-	"crypto/tls.(*Conn).Read":  operationRead,
-	"crypto/tls.(*Conn).Write": operationWrite,
-	"crypto/tls.(*Conn).Close": operationFree,
+	"SSL_read":                            operationRead,
+	"SSL_write":                           operationWrite,
+	"SSL_read_ex":                         operationReadEx,
+	"SSL_write_ex":                        operationWriteEx,
+	"SSL_sendfile":                        operationSendfile,
+	"SSL_do_handshake":                    operationHandshake,
+	"gnutls_handshake":                    operationHandshake,
+	"crypto/tls.(*Conn).handshakeContext": operationHandshake,
+	"SSL_free":                            operationFree,
+	"gnutls_record_recv":                  operationRead,
+	"gnutls_record_recv_seq":              operationRead,
+	"gnutls_record_send":                  operationWrite,
+	"gnutls_record_send2":                 operationWrite,
+	"gnutls_record_send_range":            operationWrite,
+	"gnutls_record_send_file":             operationSendfile,
+	"gnutls_deinit":                       operationFree,
+	"SSL_ImportFD":                        operationImport,
+	"PR_Read":                             operationRead,
+	"PR_Write":                            operationWrite,
+	"PR_Recv":                             operationReadFlags,
+	"PR_Send":                             operationWrite,
+	"PR_Close":                            operationFree,
+	"crypto/tls.(*Conn).Read":             operationRead,
+	"crypto/tls.(*Conn).Write":            operationWrite,
+	"crypto/tls.(*Conn).Close":            operationFree,
 }
 
 // sources are the numbers of event.CaptureSource.

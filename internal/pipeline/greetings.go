@@ -63,7 +63,22 @@ func (g *greetings) bind(b *event.Bind) *event.Hello {
 	return &g.hello
 }
 
-// forget drops a connection that has ended.
+// end drops a connection that has ended. It returns what one hello said when
+// the other never came, nil otherwise.
+func (g *greetings) end(connection, at uint64) *event.Hello {
+	reader := g.reading[connection]
+	g.forget(connection)
+	if reader == nil || reader.Facts() == (handshake.Facts{}) {
+		return nil
+	}
+	facts := reader.Facts()
+	g.hello = event.Hello{
+		Header:  event.Header{Time: at, Connection: connection},
+		Version: facts.Version, Cipher: facts.Cipher, ServerName: facts.ServerName, Protocol: facts.Protocol,
+	}
+	return &g.hello
+}
+
 func (g *greetings) forget(connection uint64) {
 	delete(g.reading, connection)
 	delete(g.known, connection)

@@ -195,7 +195,9 @@ func (s *shard) takeClose(r []byte) error {
 		return err
 	}
 	if s.greetings != nil {
-		s.greetings.forget(s.closing.Connection)
+		if hello := s.greetings.end(s.closing.Connection, s.closing.Time); hello != nil {
+			s.greet(hello)
+		}
 	}
 	if c := s.connections[s.closing.Connection]; c != nil {
 		s.touch(c, s.closing.Time)

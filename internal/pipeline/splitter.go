@@ -98,7 +98,7 @@ func (s *splitter) route(record []byte) {
 		s.add(s.shardOf(s.bind.Socket), record)
 	case event.KindClose:
 		connection := event.ConnectionOf(record)
-		s.greetings.forget(connection)
+		s.greet(s.greetings.end(connection, event.TimeOf(record)))
 		s.add(s.shardOf(connection), record)
 	default:
 		s.add(s.shardOf(event.ConnectionOf(record)), record)

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/qtapreceiver/qtapreceiver/internal/executable"
 )
@@ -43,6 +46,9 @@ type Options struct {
 	Changed func(File)
 	// ProcRoot is where the process file system is; default /proc.
 	ProcRoot string
+	// SystemRoot is where the folders of system libraries are looked for;
+	// default /.
+	SystemRoot string
 	// SweepInterval is how often files are looked for that no process uses
 	// any more; default one minute.
 	SweepInterval time.Duration
@@ -98,6 +104,7 @@ type known struct {
 	probes []io.Closer
 	stamp  stamp
 	unused bool // no process used it at the last sweep
+	pinned bool // stays probed without users
 }
 
 // stamp tells a file from an earlier one with the same number.
@@ -111,6 +118,9 @@ func NewDiscovery(o Options) *Discovery {
 	if o.ProcRoot == "" {
 		o.ProcRoot = "/proc"
 	}
+	if o.SystemRoot == "" {
+		o.SystemRoot = "/"
+	}
 	if o.SweepInterval == 0 {
 		o.SweepInterval = time.Minute
 	}
@@ -122,6 +132,7 @@ func NewDiscovery(o Options) *Discovery {
 func (d *Discovery) Run(ctx context.Context, sightings <-chan Sighting) error {
 	// Sightings come first even while the scan goes on: their process is about
 	// to use the file.
+	d.system()
 	scan := d.scan(ctx)
 	sweep := time.NewTicker(d.options.SweepInterval)
 	defer sweep.Stop()
@@ -147,6 +158,44 @@ func (d *Discovery) Run(ctx context.Context, sightings <-chan Sighting) error {
 			d.sweep(ctx)
 		}
 	}
+}
+
+// systemLibraries is where TLS libraries of distributions are. Those are
+// probed before any process uses them, which costs nothing until one does:
+// otherwise a process could be faster than we are.
+var systemLibraries = []string{
+	"libssl.so.*", "libgnutls.so.*", "libnspr4.so", "libssl3.so",
+}
+
+var systemFolders = []string{"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/lib/*-linux-gnu", "/lib/*-linux-gnu", "/usr/local/lib", "/usr/local/lib64"}
+
+// system looks at the libraries of our own mount namespace.
+func (d *Discovery) system() {
+	for _, folder := range systemFolders {
+		for _, name := range systemLibraries {
+			paths, err := filepath.Glob(filepath.Join(d.options.SystemRoot, folder, name))
+			if err != nil {
+				continue // never: the patterns are ours
+			}
+			for _, path := range paths {
+				d.pin(path)
+			}
+		}
+	}
+}
+
+func (d *Discovery) pin(path string) {
+	file, err := os.Open(path)
+	if err != nil {
+		return // a link to nowhere
+	}
+	defer file.Close()
+	var status unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &status); err != nil {
+		return
+	}
+	key := FileKey{Device: uint64(unix.Major(status.Dev))<<20 | uint64(unix.Minor(status.Dev)), Inode: status.Ino}
+	d.examine(key, file, path, true)
 }
 
 // scan gives the processes that run now.
@@ -216,27 +265,35 @@ func (d *Discovery) look(pid uint32, m mapping) {
 		return
 	}
 	defer file.Close()
+	d.examine(m.key, file, path, false)
+}
+
+// examine looks at an open file, unless that was done before.
+func (d *Discovery) examine(key FileKey, file *os.File, path string, pinned bool) {
 	now, size, err := stampOf(file)
 	if err != nil {
 		d.count(err)
 		return
 	}
+	d.guard.Lock()
+	old := d.files[key]
+	d.guard.Unlock()
 	if old != nil && old.stamp == now {
 		return
 	}
-	k := &known{stamp: now}
+	k := &known{stamp: now, pinned: pinned}
 	report, err := d.options.Examine(file, size)
 	switch {
 	case errors.Is(err, executable.ErrOtherMachine):
 	case err != nil:
-		k.files = []File{{Path: path, Key: m.key, Outcome: Malformed, Err: err}}
+		k.files = []File{{Path: path, Key: key, Outcome: Malformed, Err: err}}
 	default:
-		d.probe(k, file, path, m.key, report)
+		d.probe(k, file, path, key, report)
 	}
 	if old != nil {
 		d.release(old)
 	}
-	d.keep(m.key, k)
+	d.keep(key, k)
 }
 
 // probe attaches to everything that a file contains.

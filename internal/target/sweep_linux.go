@@ -43,7 +43,7 @@ func (d *Discovery) sweep(ctx context.Context) {
 			k.files[i].Processes = users[key]
 		}
 		switch {
-		case users[key] > 0:
+		case users[key] > 0, k.pinned:
 			k.unused = false
 		case !k.unused:
 			k.unused = true

@@ -58,7 +58,7 @@ func (c Certificates) nginxWith(dir, address, more string) []string {
 	for _, part := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&config, "%s_temp_path %s/%s;\n", part, dir, part)
 	}
-	fmt.Fprintf(&config, "server { listen %s ssl; ssl_certificate %s; ssl_certificate_key %s;\n"+
+	fmt.Fprintf(&config, "server { listen %s ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %s; ssl_certificate_key %s;\n"+
 		"location / { try_files /page.txt =404; } }\n}\n", address, c.Certificate, c.Key)
 	path := filepath.Join(dir, "nginx.conf")
 	_ = os.WriteFile(path, []byte(config.String()), 0o644) // nginx says so if this failed
