@@ -285,6 +285,8 @@ static __always_inline void on_recognised(struct workspace *work, struct connect
 		return;
 	if (has_probes && !is_nested && work->transfer.socket.is_tcp)
 		weigh_socket(work, connection);
+	if (connection->verdict != RECOGNISED)
+		return; /* bound just now: these bytes are ciphertext of the session */
 	if (!connection->is_late && connection->copied[work->transfer.direction & 1] < HANDSHAKE_BYTES)
 		capture(work, connection, position);
 }
