@@ -75,7 +75,7 @@ struct connection {
 	u8 confidence; /* in the candidate: matches so far */
 	u8 has_fin; /* BOUND: the peer has finished its direction */
 	u8 calls_outside; /* without a TLS call around them */
-	u8 is_begun; /* of a session: its handshake was seen */
+	u8 is_begun; /* of a session: its handshake was seen; of a BOUND socket: plaintext moved */
 	u8 pad[3];
 };
 

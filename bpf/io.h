@@ -234,7 +234,7 @@ static __noinline u64 capture(struct workspace *work, struct connection *connect
 		return 0;
 	copy = &work->copying;
 	direction = work->transfer.direction & 1;
-	is_handshake = connection->verdict == RECOGNISED;
+	is_handshake = connection->verdict == RECOGNISED || connection->verdict == BOUND;
 	/* The other side has spoken since: a new message begins, and a new budget. */
 	if (connection->last_direction != direction && !is_handshake) {
 		connection->last_direction = direction;
@@ -243,6 +243,8 @@ static __noinline u64 capture(struct workspace *work, struct connection *connect
 	prepare(work, connection, position);
 	if (is_handshake) {
 		copy->kind = KIND_HANDSHAKE;
+		copy->source = SOURCE_SOCKET;
+		copy->position = connection->copied[direction];
 		copy->budget = HANDSHAKE_BYTES - connection->copied[direction];
 		if (copy->remaining > copy->budget)
 			copy->remaining = copy->budget;
@@ -309,6 +311,10 @@ static __noinline int on_transfer(struct workspace *work)
 		return 0;
 	is_nested = note_nested(connection, transfer->socket.sk, work->g);
 	if (connection->verdict == IGNORED || connection->verdict == BOUND) {
+		/* A session is bound within its handshake. */
+		if (connection->verdict == BOUND && !connection->is_begun && !connection->is_late &&
+		    connection->copied[direction] < HANDSHAKE_BYTES)
+			capture(work, connection, 0);
 		count_call(CALLS_FILTERED, 1);
 		return 0;
 	}

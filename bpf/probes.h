@@ -119,8 +119,10 @@ static __noinline int on_plaintext(struct workspace *work, struct connection *se
 	}
 	position = __sync_fetch_and_add(&session->end[direction], transfer->bytes);
 	socket = socket_of(session);
-	if (socket)
+	if (socket) {
 		socket->end[direction] = position + transfer->bytes;
+		socket->is_begun = true;
+	}
 	if (session->verdict == UNDECIDED || session->verdict == OTHER)
 		decide(work, session);
 	if ((session->verdict == OTHER && (session->is_announced || !socket || !socket->is_announced)) ||
@@ -188,12 +190,14 @@ static __noinline int on_finished(struct tls_call *call, struct workspace *work,
 		return 0;
 	transfer = &work->transfer;
 	__builtin_memset(transfer, 0, sizeof(*transfer));
-	transfer->time = bpf_ktime_get_boot_ns();
 	transfer->bytes = bytes;
 	transfer->buffer = call->buffer;
 	transfer->direction = DIRECTION_SEND;
-	if (operation == OPERATION_READ || operation == OPERATION_READ_EX || operation == OPERATION_READ_FLAGS)
+	transfer->time = call->time; /* what is written can be answered before the call returns */
+	if (operation == OPERATION_READ || operation == OPERATION_READ_EX || operation == OPERATION_READ_FLAGS) {
 		transfer->direction = DIRECTION_RECEIVE;
+		transfer->time = bpf_ktime_get_boot_ns();
+	}
 	if (operation == OPERATION_SENDFILE) {
 		transfer->is_length_only = true;
 		transfer->reason = REASON_SENDFILE;
@@ -308,6 +312,7 @@ static __always_inline int enter_call(struct pt_regs *regs)
 		.bytes = USER_ARGUMENT_3(regs),
 		.generation = generation_of(task),
 		.cookie = cookie,
+		.time = bpf_ktime_get_boot_ns(),
 	};
 
 	if (task->tgid == own_tgid)
@@ -372,6 +377,7 @@ static __always_inline int enter_go_call(struct pt_regs *regs)
 		.bytes = GO_ARGUMENT_3(regs),
 		.generation = generation_of(task),
 		.cookie = cookie,
+		.time = bpf_ktime_get_boot_ns(),
 	};
 
 	if (task->tgid == own_tgid)

@@ -34,6 +34,7 @@ struct tls_call {
 	u64 generation;
 	u64 socket; /* of a system call within this one; 0 while there was none */
 	u64 cookie;
+	u64 time; /* of the entry */
 };
 
 /* Both forget: a return may be missed (longjmp, a killed process). */

@@ -115,7 +115,7 @@ func TestGoExecutables(t *testing.T) {
 			require.NoError(t, err, "%s", out)
 			report, err := examine(t, path)
 			require.NoError(t, err)
-			require.Equal(t, []string{"go crypto/tls.(*Conn).Read", "go crypto/tls.(*Conn).Write", "go crypto/tls.(*Conn).handshakeContext", "go crypto/tls.(*Conn).Close"}, names(report), "%s %v", arch, flags)
+			require.Equal(t, []string{"go crypto/tls.(*Conn).Read", "go crypto/tls.(*Conn).Write", "go crypto/tls.(*Conn).clientHandshake", "go crypto/tls.(*Conn).Close"}, names(report), "%s %v", arch, flags)
 			assert.Equal(t, arch, report.Machine)
 			assert.Regexp(t, `^go1\.`, report.Findings[0].Version)
 			whole := i%2 == 0

@@ -18,7 +18,8 @@ const (
 // goMethods are the methods of crypto/tls.Conn that move plaintext, and its
 // beginning and end.
 var goMethods = []string{
-	"crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write", "crypto/tls.(*Conn).handshakeContext", "crypto/tls.(*Conn).Close",
+	"crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write", "crypto/tls.(*Conn).clientHandshake",
+	"crypto/tls.(*Conn).serverHandshake", "crypto/tls.(*Conn).Close",
 }
 
 // Reasons why the TLS of a Go executable cannot be read.

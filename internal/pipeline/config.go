@@ -65,6 +65,8 @@ type Targets interface {
 	// was opened at that time (ns, CLOCK_BOOTTIME; 0 when unknown). It is ""
 	// when the process's TLS code is probed.
 	Reason(pid uint32, opened uint64) string
+	// Observe is told of a process with a TLS connection while it lives.
+	Observe(pid uint32)
 }
 
 const (

@@ -19,6 +19,7 @@ type connection struct {
 
 	moved        uint64      // ns, CLOCK_BOOTTIME: when it last moved something
 	newer, older *connection // recency
+	early        earlyData   // plaintext of TLS that came before its cause
 	waits        bool        // in shard.waiting
 	closed       bool        // the close record came
 	ignored      bool        // the source was asked for no more bytes
@@ -107,6 +108,21 @@ func (c *connection) data(d *event.Data) {
 	if n.Process.PID == 0 {
 		n.Process = transaction.ProcessKey{PID: d.PID, Generation: d.Generation}
 	}
+	if c.isEarly(d) && c.early.hold(d) {
+		c.shard.wait(c)
+		return
+	}
+	c.read(d)
+	if d.Direction == event.Send {
+		for held := c.early.first(); held != nil && !c.overtakes(); held = c.early.first() {
+			c.early.take()
+			c.read(held)
+		}
+	}
+}
+
+// read gives bytes to the stream of their direction.
+func (c *connection) read(d *event.Data) {
 	if c.readable() {
 		c.lanes[d.Direction].stream().Data(d)
 		c.settle()
@@ -114,6 +130,7 @@ func (c *connection) data(d *event.Data) {
 }
 
 func (c *connection) finish(f *event.Finish) {
+	c.readEarly()
 	if c.readable() {
 		c.lanes[f.Direction].stream().Finish(f)
 		c.settle()
@@ -121,6 +138,7 @@ func (c *connection) finish(f *event.Finish) {
 }
 
 func (c *connection) close(e *event.Close) {
+	c.readEarly()
 	n := &c.noun
 	c.closed = true
 	n.Sent, n.Received = max(n.Sent, e.Sent), max(n.Received, e.Received)
@@ -138,6 +156,9 @@ func (c *connection) close(e *event.Close) {
 
 // advance tells the streams of a mark.
 func (c *connection) advance(mark uint64) {
+	if held := c.early.first(); held != nil && mark > held.Time+overtaking {
+		c.readEarly()
+	}
 	for d := range c.lanes {
 		if s := c.lanes[d].bytes; s != nil {
 			s.Advance(mark)
@@ -146,7 +167,9 @@ func (c *connection) advance(mark uint64) {
 	c.settle()
 }
 
-func (c *connection) isWaiting() bool { return c.lanes[0].isWaiting() || c.lanes[1].isWaiting() }
+func (c *connection) isWaiting() bool {
+	return c.early.first() != nil || c.lanes[0].isWaiting() || c.lanes[1].isWaiting()
+}
 
 // open returns the number of transactions in progress.
 func (c *connection) open() int {
@@ -208,6 +231,7 @@ func (c *connection) interrupt(r event.Reason) {
 
 // giveUp ends a connection that may still be open, for a reason of our own.
 func (c *connection) giveUp(r event.Reason) {
+	c.readEarly()
 	c.interrupt(r)
 	c.end(r)
 }

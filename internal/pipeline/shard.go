@@ -176,6 +176,9 @@ func (s *shard) takeOpen(r []byte) error {
 	}
 	s.touch(c, s.open.Time)
 	c.introduce(&s.open)
+	if s.targets != nil && s.open.Protocol == event.ProtocolTLS {
+		s.targets.Observe(s.open.PID)
+	}
 	return nil
 }
 

@@ -93,6 +93,7 @@ type Discovery struct {
 	own     uint32
 
 	guard    sync.Mutex
+	observed map[uint32]observation // by PID
 	files    map[FileKey]*known
 	vanished int64 // processes and files that were gone before they could be read
 	closed   bool
@@ -124,7 +125,7 @@ func NewDiscovery(o Options) *Discovery {
 	if o.SweepInterval == 0 {
 		o.SweepInterval = time.Minute
 	}
-	return &Discovery{options: o, own: uint32(os.Getpid()), files: map[FileKey]*known{}}
+	return &Discovery{options: o, own: uint32(os.Getpid()), files: map[FileKey]*known{}, observed: map[uint32]observation{}}
 }
 
 // Run looks at all processes and then at every sighting, until ctx ends. One

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/qtapreceiver/qtapreceiver/internal/executable"
 )
@@ -39,10 +40,52 @@ func (d *Discovery) Counts() map[Series]int64 {
 // process uses TLS code that was probed in time.
 func (d *Discovery) Reason(pid uint32, opened uint64) string {
 	mappings, err := d.mappings(pid)
-	if err != nil {
-		return "process_ended"
+	if err != nil || len(mappings) == 0 {
+		d.guard.Lock()
+		seen, isKnown := d.observed[pid]
+		d.guard.Unlock()
+		if !isKnown {
+			return "process_ended"
+		}
+		mappings = seen.mappings
 	}
 	return d.reason(mappings, opened)
+}
+
+// observation is what a process had mapped when it was last looked at.
+type observation struct {
+	mappings []mapping
+	at       time.Time
+}
+
+const (
+	maxObserved = 4096
+	// observedFor is how long an observation stands for a process that opens
+	// further connections.
+	observedFor = 10 * time.Second
+)
+
+// Observe notes what a process runs, for a question after its end.
+func (d *Discovery) Observe(pid uint32) {
+	d.guard.Lock()
+	seen, isKnown := d.observed[pid]
+	d.guard.Unlock()
+	if isKnown && time.Since(seen.at) < observedFor {
+		return
+	}
+	mappings, err := d.mappings(pid)
+	if err != nil || len(mappings) == 0 {
+		return // it has ended; an earlier process of that number is no answer
+	}
+	d.guard.Lock()
+	defer d.guard.Unlock()
+	for other := range d.observed {
+		if len(d.observed) < maxObserved {
+			break
+		}
+		delete(d.observed, other)
+	}
+	d.observed[pid] = observation{mappings, time.Now()}
 }
 
 func (d *Discovery) reason(mappings []mapping, opened uint64) string {

@@ -74,6 +74,16 @@ func (p *Pairing) Sink(d event.Direction) *Side { return &p.sides[d&1] }
 // Open returns the number of transactions that began and were not given yet.
 func (p *Pairing) Open() int { return len(p.open) }
 
+// Unanswered reports whether a whole request waits for the end of its response.
+func (p *Pairing) Unanswered() bool {
+	for i := range p.open {
+		if e := &p.open[i]; e.requestDone && !e.responseDone && !e.givenUp {
+			return true
+		}
+	}
+	return false
+}
+
 // Close gives everything that is outstanding, marked with the reason and,
 // where none began, with no_response. Both parsers must have been closed
 // before, so that no message is in progress any more; one that is all the same

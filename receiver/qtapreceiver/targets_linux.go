@@ -144,6 +144,9 @@ func (t *tlsTargets) writeReport() (string, error) {
 // Reason implements pipeline.Targets.
 func (t *tlsTargets) Reason(pid uint32, opened uint64) string { return t.discovery.Reason(pid, opened) }
 
+// Observe implements pipeline.Targets.
+func (t *tlsTargets) Observe(pid uint32) { t.discovery.Observe(pid) }
+
 // Counts implements targetCounter.
 func (t *tlsTargets) Counts() map[[2]string]int64 {
 	counts := map[[2]string]int64{}

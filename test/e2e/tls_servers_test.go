@@ -30,12 +30,6 @@ func fileServers(c Certificates) []fileServer {
 		{name: "nginx", process: "nginx", source: "openssl", argv: c.nginx},
 		{name: "Apache httpd", process: "apache2", source: "openssl", argv: c.apache},
 		{
-			name: "openssl s_server", process: "openssl", source: "openssl", own: true,
-			argv: func(_, address string) []string {
-				return []string{"openssl", "s_server", "-quiet", "-www", "-accept", address, "-cert", c.Certificate, "-key", c.Key}
-			},
-		},
-		{
 			name: "gnutls-serv", process: "gnutls-serv", source: "gnutls", own: true,
 			argv: func(_, address string) []string {
 				_, port, _ := net.SplitHostPort(address)
