@@ -112,12 +112,18 @@ func (c *connection) data(d *event.Data) {
 		c.shard.wait(c)
 		return
 	}
+	if d.Direction == event.Receive {
+		c.read(d)
+		return
+	}
+	for held := c.early.first(); held != nil && held.Time < d.Time; held = c.early.first() {
+		c.early.take()
+		c.read(held) // it was no answer to what is sent only now
+	}
 	c.read(d)
-	if d.Direction == event.Send {
-		for held := c.early.first(); held != nil && !c.overtakes(); held = c.early.first() {
-			c.early.take()
-			c.read(held)
-		}
+	for held := c.early.first(); held != nil && !c.overtakes(); held = c.early.first() {
+		c.early.take()
+		c.read(held)
 	}
 }
 

@@ -122,11 +122,12 @@ func (p *Conversation) fetch(t *testing.T, c *Collector, server *Server) {
 }
 
 const speakHello = `
-import socket, sys
+import socket, sys, time
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 s.sendall(bytes.fromhex(sys.argv[3]))
 s.shutdown(socket.SHUT_WR)
 s.recv(1000)
+time.sleep(0.5)  # what it runs is looked up while it lives
 `
 
 // unknownLibrary: a program that carries TLS code which nobody knows shows as a
