@@ -264,10 +264,3 @@ func TestStatusFollowsTheNextConsumer(t *testing.T) {
 	assert.Equal(t, []string{"The next consumer refuses records, they are dropped", "The next consumer takes records again"}, messages(log))
 	require.NoError(t, r.Shutdown(context.Background()))
 }
-
-func TestThatTLSIsNotDecryptedIsSaidOnce(t *testing.T) {
-	r, log := newTestReceiver(t, consumertest.NewNop(), &watched{})
-	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
-	require.NoError(t, r.Shutdown(context.Background()))
-	assert.Equal(t, 1, log.FilterMessageSnippet("TLS").Len())
-}

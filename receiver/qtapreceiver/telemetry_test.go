@@ -67,6 +67,11 @@ func TestWhatHappenedIsCounted(t *testing.T) {
 	require.NoError(t, r.Shutdown(context.Background()))
 }
 
+// counted is a targetCounter.
+type counted map[[2]string]int64
+
+func (c counted) Counts() map[[2]string]int64 { return c }
+
 // A metric that is declared and never registered would silently be absent.
 func TestEveryDeclaredMetricIsReported(t *testing.T) {
 	observed := componenttest.NewTelemetry()
@@ -75,6 +80,7 @@ func TestEveryDeclaredMetricIsReported(t *testing.T) {
 	require.NoError(t, err)
 	defer telemetry.Shutdown()
 	require.NoError(t, observe(telemetry, func() pipeline.Stats { return pipeline.Stats{} }))
+	require.NoError(t, observeTargets(telemetry, counted{{"openssl", "attached"}: 2}))
 	telemetry.ReceiverQtapDeliveryRetries.Add(context.Background(), 0)
 	telemetry.ReceiverQtapDeliveryDuration.Record(context.Background(), 0)
 	for _, name := range declaredMetrics(t) {
