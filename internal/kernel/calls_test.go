@@ -228,7 +228,11 @@ const childVariable = "QTAP_KERNEL_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
-		if err := runChild(); err != nil {
+		run := runChild
+		if os.Getenv(childVariable) == "tls" {
+			run = runTLSChild
+		}
+		if err := run(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -44,6 +44,8 @@ type Options struct {
 	OpenSSL, Go, GnuTLS, NSS bool
 	// Changed is told of every file with TLS code, found or lost. May be nil.
 	Changed func(File)
+	// Denied is told once when a process may not be looked into. May be nil.
+	Denied func(error)
 	// ProcRoot is where the process file system is; default /proc.
 	ProcRoot string
 	// SystemRoot is where the folders of system libraries are looked for;
@@ -97,6 +99,7 @@ type Discovery struct {
 	files    map[FileKey]*known
 	vanished int64 // processes and files that were gone before they could be read
 	closed   bool
+	denied   sync.Once
 }
 
 // known is a file that was examined.
@@ -220,6 +223,7 @@ func (d *Discovery) process(pid uint32) {
 	mappings, err := d.mappings(pid)
 	if err != nil {
 		d.count(err)
+		d.deny(err)
 		return
 	}
 	for _, m := range mappings {
@@ -259,6 +263,7 @@ func (d *Discovery) look(pid uint32, m mapping) {
 	file, path, err := d.open(pid, m)
 	if err != nil {
 		d.count(err)
+		d.deny(err)
 		d.options.Prober.Forget(m.key)
 		if old == nil && !errors.Is(err, os.ErrNotExist) {
 			d.keep(m.key, &known{files: []File{{Path: m.path, Key: m.key, Outcome: Unreadable, Err: err}}})
@@ -357,6 +362,13 @@ func (d *Discovery) keep(key FileKey, k *known) {
 func (d *Discovery) release(k *known) {
 	for i := range k.probes {
 		_ = k.probes[i].Close() // the file has no user; what fails is the kernel's to clean up
+	}
+}
+
+// deny tells of missing privileges, once.
+func (d *Discovery) deny(err error) {
+	if errors.Is(err, os.ErrPermission) && d.options.Denied != nil {
+		d.denied.Do(func() { d.options.Denied(err) })
 	}
 }
 

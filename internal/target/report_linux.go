@@ -2,6 +2,7 @@ package target
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -39,17 +40,23 @@ func (d *Discovery) Counts() map[Series]int64 {
 // opened at that time (ns, CLOCK_BOOTTIME; 0 when unknown). It is "" when the
 // process uses TLS code that was probed in time.
 func (d *Discovery) Reason(pid uint32, opened uint64) string {
-	mappings, err := d.mappings(pid)
-	if err != nil || len(mappings) == 0 {
-		d.guard.Lock()
-		seen, isKnown := d.observed[pid]
-		d.guard.Unlock()
-		if !isKnown {
-			return "process_ended"
-		}
-		mappings = seen.mappings
+	d.guard.Lock()
+	seen, isKnown := d.observed[pid]
+	d.guard.Unlock()
+	if isKnown && time.Since(seen.at) < observedFor {
+		return d.reason(seen.mappings, opened)
 	}
-	return d.reason(mappings, opened)
+	mappings, err := d.mappings(pid)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return string(Unreadable)
+	case err == nil && len(mappings) > 0:
+		return d.reason(mappings, opened)
+	case isKnown:
+		return d.reason(seen.mappings, opened)
+	default:
+		return "process_ended"
+	}
 }
 
 // observation is what a process had mapped when it was last looked at.

@@ -65,6 +65,9 @@ func watchTargets(config *Config, source *kernel.Source, logger *zap.Logger) *tl
 		Go:      config.TLS.Go.Enabled,
 		GnuTLS:  config.TLS.GnuTLS.Enabled,
 		NSS:     config.TLS.NSS.Enabled,
+		Denied: func(err error) {
+			logger.Warn("TLS of some processes is not read: grant CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run as root", zap.Error(err))
+		},
 		Changed: func(f target.File) { logger.Debug("TLS target", targetFields(f)...) },
 	})
 	ctx, stop := context.WithCancel(context.Background())

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,13 +81,16 @@ func prepareCalls(name string) (w window, done func(), err error) {
 	case name == "write-file":
 		return prepareWrite()
 	default:
-		if _, err := fmt.Sscanf(name, "tcp-%d-%s", &size, &kind); err != nil {
+		if _, err := fmt.Sscanf(name[min(len(name), 4):], "%d-%s", &size, &kind); err != nil {
 			return w, nil, fmt.Errorf("reading the case %q: %w", name, err)
 		}
 	}
 	request, response := otherBytes(size), otherBytes(size)
 	if kind == "http" {
 		request, response = sized("POST / HTTP/1.1\r\nHost: bench\r\n", size), sized("HTTP/1.1 200 OK\r\n", size)
+	}
+	if strings.HasPrefix(name, "tls-") {
+		return prepareTLS(request, response, kind)
 	}
 	return prepareExchange(request, response)
 }

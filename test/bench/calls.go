@@ -27,6 +27,10 @@ var callCases = []struct {
 	{"tcp-200-http", "TCP send or receive of 200 B, HTTP captured", 350},
 	{"tcp-16000-other", "TCP send or receive of 16000 B, not HTTP", 0},
 	{"tcp-16000-http", "TCP send or receive of 16000 B, HTTP captured", 0},
+	{"tls-0-nothing", "a read of crypto/tls that moves nothing: two traps", 0},
+	{"tls-200-other", "read or write of crypto/tls, 200 B, not HTTP", 0},
+	{"tls-200-http", "read or write of crypto/tls, 200 B, HTTP captured", 0},
+	{"tls-16000-http", "read or write of crypto/tls, 16000 B, HTTP captured", 0},
 }
 
 // measureCalls measures what is added to single system calls. A process makes
