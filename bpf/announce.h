@@ -101,16 +101,20 @@ static __always_inline u8 lost_flag(const struct connection *connection, u8 dire
 	return connection->lost[direction & 1] ? FLAG_LOST : 0;
 }
 
-/* Not inlined, like announce_close: the record would add to the caller's stack. */
+/* Not inlined, like announce_close: combined stacks of Linux 6.1 are small. */
 static __noinline int announce_finish(struct connection *connection, u8 direction, u64 position)
 {
-	struct record_finish record;
+	void *ring = own_ring();
+	struct record_finish *record;
 
-	if (!connection || !connection->is_announced)
+	if (!connection || !connection->is_announced || !ring)
 		return 0;
-	record = (struct record_finish){
+	record = reserve(ring, sizeof(*record));
+	if (!record)
+		return 0;
+	*record = (struct record_finish){
 		.header = {
-			.length = sizeof(record),
+			.length = sizeof(*record),
 			.kind = KIND_FINISH,
 			.flags = lost_flag(connection, direction),
 			.cpu = bpf_get_smp_processor_id(),
@@ -120,19 +124,23 @@ static __noinline int announce_finish(struct connection *connection, u8 directio
 		.position = position,
 		.direction = direction,
 	};
-	submit_copy(&record, sizeof(record));
+	submit(ring, record, sizeof(*record));
 	return 0;
 }
 
 static __noinline int announce_close(struct connection *connection, u64 sent, u64 received, u8 flags)
 {
-	struct record_close record;
+	void *ring = own_ring();
+	struct record_close *record;
 
-	if (!connection || !connection->is_announced)
+	if (!connection || !connection->is_announced || !ring)
 		return 0;
-	record = (struct record_close){
+	record = reserve(ring, sizeof(*record));
+	if (!record)
+		return 0;
+	*record = (struct record_close){
 		.header = {
-			.length = sizeof(record),
+			.length = sizeof(*record),
 			.kind = KIND_CLOSE,
 			.flags = flags | lost_flag(connection, DIRECTION_SEND) |
 				 lost_flag(connection, DIRECTION_RECEIVE),
@@ -143,7 +151,7 @@ static __noinline int announce_close(struct connection *connection, u64 sent, u6
 		.sent = sent,
 		.received = received,
 	};
-	submit_copy(&record, sizeof(record));
+	submit(ring, record, sizeof(*record));
 	return 0;
 }
 

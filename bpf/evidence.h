@@ -24,7 +24,6 @@
 #define MIN_ADDED_BYTES 16
 #define MAX_ADDED_BYTES 80
 #define NEEDED_MATCHES 2
-#define MAX_RECORDS_WEIGHED 6
 
 struct thread_evidence {
 	struct session_key writer; /* session that has written and not been matched */
@@ -42,6 +41,9 @@ struct {
 	__type(key, struct runner);
 	__type(value, struct thread_evidence);
 } evidence SEC(".maps");
+
+_Static_assert(sizeof(struct thread_evidence) <= sizeof(((struct workspace *)0)->zeros),
+	       "workspace.zeros is too small");
 
 static __always_inline bool is_record_of(u32 record_bytes, u32 plaintext_bytes)
 {
@@ -103,30 +105,28 @@ static __noinline int weigh_socket(struct workspace *work, struct connection *co
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct runner runner = this_thread(task);
-	struct thread_evidence *found, fresh;
-	u32 lengths[MAX_RECORDS_WEIGHED];
-	struct user_iovec first = {};
+	struct thread_evidence *found;
 	struct session_key writer;
 	struct transfer *transfer;
 
 	if (!work || !connection)
 		return 0;
 	transfer = &work->transfer;
-	first.base = transfer->buffer;
-	first.len = transfer->bytes;
+	work->first.base = transfer->buffer;
+	work->first.len = transfer->bytes;
 	if (transfer->vector) {
-		if (bpf_probe_read_user(&first, sizeof(first), (void *)transfer->vector))
+		if (bpf_probe_read_user(&work->first, sizeof(work->first), (void *)transfer->vector))
 			return 0;
-		if (first.len > transfer->bytes)
-			first.len = transfer->bytes;
+		if (work->first.len > transfer->bytes)
+			work->first.len = transfer->bytes;
 	}
 	found = bpf_map_lookup_elem(&evidence, &runner);
 	if (transfer->direction == DIRECTION_SEND) {
 		if (!found || !found->written)
 			return 0;
-		read_records(first.base, first.len, lengths);
+		read_records(work->first.base, work->first.len, work->lengths);
 		for (u32 i = 0; i < MAX_RECORDS_WEIGHED; i++) {
-			if (!lengths[i] || !is_record_of(lengths[i], found->written))
+			if (!work->lengths[i] || !is_record_of(work->lengths[i], found->written))
 				continue;
 			found->written = 0;
 			writer = found->writer;
@@ -135,35 +135,33 @@ static __noinline int weigh_socket(struct workspace *work, struct connection *co
 		}
 		return 0;
 	}
-	read_records(first.base, first.len, lengths);
+	read_records(work->first.base, work->first.len, work->lengths);
 	if (!found) {
-		__builtin_memset(&fresh, 0, sizeof(fresh));
-		bpf_map_update_elem(&evidence, &runner, &fresh, BPF_ANY);
+		bpf_map_update_elem(&evidence, &runner, work->zeros, BPF_ANY);
 		found = bpf_map_lookup_elem(&evidence, &runner);
 		if (!found)
 			return 0;
 	}
 	/* What goes on with a record that began in an earlier call has no header. */
-	if (!lengths[0] && found->connection == connection->id)
+	if (!work->lengths[0] && found->connection == connection->id)
 		return 0;
 	found->socket = (u64)transfer->socket.sk;
 	found->connection = connection->id;
-	__builtin_memcpy(found->received, lengths, sizeof(lengths));
+	__builtin_memcpy(found->received, work->lengths, sizeof(work->lengths));
 	return 0;
 }
 
 /* A session that is not bound has moved plaintext, without touching a socket. */
-static __noinline int weigh_session(struct session_key *key, u64 bytes, u8 direction, u64 probed_ns)
+static __noinline int weigh_session(struct workspace *work, struct session_key *key, u64 bytes, u8 direction, u64 probed_ns)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct runner runner = this_thread(task);
-	struct thread_evidence *found = bpf_map_lookup_elem(&evidence, &runner), fresh;
+	struct thread_evidence *found = bpf_map_lookup_elem(&evidence, &runner);
 
-	if (!key)
+	if (!key || !work)
 		return 0;
 	if (!found) {
-		__builtin_memset(&fresh, 0, sizeof(fresh));
-		bpf_map_update_elem(&evidence, &runner, &fresh, BPF_ANY);
+		bpf_map_update_elem(&evidence, &runner, work->zeros, BPF_ANY);
 		found = bpf_map_lookup_elem(&evidence, &runner);
 		if (!found)
 			return 0;

@@ -204,7 +204,7 @@ static __noinline int on_finished(struct tls_call *call, struct workspace *work,
 	}
 	on_plaintext(work, session, call->generation);
 	if (!session->socket)
-		weigh_session(&key, bytes, transfer->direction, since);
+		weigh_session(work, &key, bytes, transfer->direction, since);
 	return 0;
 }
 

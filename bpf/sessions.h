@@ -42,9 +42,17 @@ static __noinline struct connection *find_session(struct session_key *key, u8 so
 
 static __always_inline void announce_bind(const struct connection *session, u64 socket_id)
 {
-	struct record_bind record = {
+	void *ring = own_ring();
+	struct record_bind *record;
+
+	if (!ring)
+		return;
+	record = reserve(ring, sizeof(*record));
+	if (!record)
+		return;
+	*record = (struct record_bind){
 		.header = {
-			.length = sizeof(record),
+			.length = sizeof(*record),
 			.kind = KIND_BIND,
 			.cpu = bpf_get_smp_processor_id(),
 			.time_ns = bpf_ktime_get_boot_ns(),
@@ -52,8 +60,7 @@ static __always_inline void announce_bind(const struct connection *session, u64 
 		},
 		.socket = socket_id,
 	};
-
-	submit_copy(&record, sizeof(record));
+	submit(ring, record, sizeof(*record));
 }
 
 /* The socket's entry, if the session is bound and both are still the same. */

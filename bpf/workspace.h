@@ -17,6 +17,7 @@
 
 #define GATHER_BYTES 4096
 #define GATHER_SMALL_BYTES 2048
+#define MAX_RECORDS_WEIGHED 6
 
 /* What one call, or one message of sendmmsg and recvmmsg, moved. */
 struct transfer {
@@ -67,6 +68,9 @@ struct workspace {
 	struct transfer transfer;
 	struct prefix prefix;
 	struct copying copying;
+	struct user_iovec first; /* buffer of a call whose records are weighed */
+	u32 lengths[MAX_RECORDS_WEIGHED]; /* of those records */
+	u8 zeros[96]; /* a value for map updates; the stack has no room for it on Linux 6.1 */
 	u64 g; /* what a Go program has in the register of its goroutine */
 	u64 messages; /* user address of the next struct mmsghdr */
 	u64 messages_bytes; /* what the messages that are left moved */
