@@ -122,7 +122,7 @@ func (c *Collector) config(setup Setup) object {
 		"exporters": object{"file": object{"path": c.Journal.path, "flush_interval": "50ms"}},
 		"service": object{
 			"telemetry": object{
-				"logs": object{"level": "info"},
+				"logs": object{"level": "debug"}, // tells of every library that is probed
 				"metrics": object{"level": "detailed", "readers": []object{{
 					"pull": object{"exporter": object{"prometheus": object{
 						"host": host, "port": json.Number(port), "without_units": true, "without_type_suffix": true,

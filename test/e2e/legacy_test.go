@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +26,10 @@ func TestCallsOf32BitProcessesAreCounted(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	c := startCollector(t, everything())
 	out, err = exec.Command(program).CombinedOutput()
-	require.NoError(t, err, "the kernel has no 32-bit interface? %s", out)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGSEGV {
+		t.Skip("this kernel has no 32-bit interface (CONFIG_IA32_EMULATION): there are no such calls")
+	}
+	require.NoError(t, err, "%s", out)
 	// The kernel's counts are read once a second.
 	require.Eventually(t, func() bool { return c.Count(t, "kernel_calls_32bit") == 5 }, 5*time.Second, 100*time.Millisecond)
 	assert.Zero(t, c.Count(t, "kernel_calls_refused"))

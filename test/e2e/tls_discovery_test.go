@@ -22,9 +22,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// foundWithin is how long a library may be mapped before its probes are there.
-// It is far more than what it takes: TestTLSFirstRequest measures that.
-const foundWithin = time.Second
+// awaitTarget waits until so many files of the path are probed: a file that
+// was replaced counts again. How soon that is decides what is captured, and
+// TestTLSFirstRequest counts that; here it shall not.
+func (c *Collector) awaitTarget(t testing.TB, path string, files int) {
+	t.Helper()
+	eventually(t, recordedWithin, func() error {
+		found := 0
+		for line := range strings.Lines(c.Output()) {
+			if strings.Contains(line, "TLS target") && strings.Contains(line, fmt.Sprintf(`"path": "%s`, path)) &&
+				strings.Contains(line, `"outcome": "attached"`) {
+				found++
+			}
+		}
+		if found < files {
+			return fmt.Errorf("%d of %d files %s are probed", found, files, path)
+		}
+		return nil
+	})
+}
 
 // Conversation is a process of programs/dlopen.c.
 type Conversation struct {
@@ -80,10 +96,11 @@ func discoveredLibraries(t *testing.T, c *Collector) {
 	client, original := compile(t, "dlopen.c"), libraryOf(t, "openssl", "libssl.so")
 
 	t.Run("opened by a process that runs", func(t *testing.T) {
-		p := converse(t, client, openCopy(t, original), host, port)
-		time.Sleep(foundWithin) // the process itself is known by now
+		path := openCopy(t, original)
+		p := converse(t, client, path, host, port)
+		time.Sleep(time.Second) // the process itself is known by now
 		p.say(t, "open")
-		time.Sleep(foundWithin)
+		c.awaitTarget(t, path, 1)
 		p.fetch(t, c, server)
 	})
 	t.Run("replaced on disk while it is used", func(t *testing.T) {
@@ -93,15 +110,16 @@ func discoveredLibraries(t *testing.T, c *Collector) {
 		require.NoError(t, os.Rename(openCopy(t, original), path), "both are below the same folder for temporary files")
 		second := converse(t, client, path, host, port)
 		second.say(t, "open")
-		time.Sleep(foundWithin)
+		c.awaitTarget(t, path, 2)
 		first.fetch(t, c, server)
 		second.fetch(t, c, server)
 	})
 	t.Run("in a mount namespace of its own", func(t *testing.T) {
 		const run = `mount -t tmpfs none "$1" && cp "$2" "$1/libssl.so" && exec "$3" "$1/libssl.so" "$4" "$5"`
-		p := converse(t, "unshare", "--mount", "sh", "-ec", run, "sh", openTempDir(t), original, client, host, port)
+		folder := openTempDir(t)
+		p := converse(t, "unshare", "--mount", "sh", "-ec", run, "sh", folder, original, client, host, port)
 		p.say(t, "open")
-		time.Sleep(foundWithin)
+		c.awaitTarget(t, folder, 1)
 		p.fetch(t, c, server)
 	})
 	t.Run("none at all", func(t *testing.T) { unknownLibrary(t, c) })
@@ -194,7 +212,7 @@ func TestTLSBeforeTheStart(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 
 	c := startCollector(t, everything())
-	time.Sleep(foundWithin)
+	c.awaitTarget(t, path, 1)
 	token := newToken()
 	for range 3 {
 		p.say(t, "/"+token+"?size=300")
