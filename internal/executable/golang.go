@@ -51,12 +51,7 @@ func (b *binary) goTLS() (finding *Finding, why string, err error) {
 		return nil, whyGoUnknown, nil
 	}
 	version := b.goVersion()
-	entries := map[string][2]uint64{} // begin and end, as the table has them
-	for _, name := range goMethods {
-		if begin, end, found := table.find(name); found {
-			entries[name] = [2]uint64{begin, end}
-		}
-	}
+	entries := table.find(goMethods)
 	if _, reads := entries[goMethods[0]]; !reads {
 		return nil, "", nil // crypto/tls is not in it
 	}
@@ -141,35 +136,39 @@ func parseFuncTable(data []byte) (funcTable, bool) {
 	return t, true
 }
 
-// find returns where a function begins and where the next one does.
-func (t *funcTable) find(name string) (begin, end uint64, found bool) {
-	at := bytes.Index(t.names, []byte("\x00"+name+"\x00"))
-	if at < 0 {
-		return 0, 0, false
+// find returns where functions begin and where the next ones do, as the table
+// has it, by name. It passes once over the table, which is large.
+func (t *funcTable) find(names []string) map[string][2]uint64 {
+	wanted := map[uint32]string{} // by the place of the name
+	for _, name := range names {
+		if at := bytes.Index(t.names, []byte("\x00"+name+"\x00")); at >= 0 {
+			wanted[uint32(at+1)] = name
+		}
 	}
-	nameOffset := uint32(at + 1)
 	number := func(at uint64) uint64 {
 		if t.entryWord == 4 {
 			return uint64(little.Uint32(t.data[at:]))
 		}
 		return little.Uint64(t.data[at:])
 	}
+	found := map[string][2]uint64{}
 	size := uint64(len(t.data))
-	for i := range t.count {
+	for i := uint64(0); i < t.count && len(found) < len(wanted); i++ {
 		entry := t.functions + i*2*t.entryWord
 		if entry+3*t.entryWord > size {
-			return 0, 0, false
+			break
 		}
 		// struct _func: its entry, then the offset of its name.
 		info := t.functions + number(entry+t.entryWord)
 		if info >= size || info+t.entryWord+4 > size {
 			continue
 		}
-		if little.Uint32(t.data[info+t.entryWord:]) == nameOffset {
-			return number(entry), number(entry + 2*t.entryWord), true
+		name, ok := wanted[little.Uint32(t.data[info+t.entryWord:])]
+		if _, twice := found[name]; ok && !twice {
+			found[name] = [2]uint64{number(entry), number(entry + 2*t.entryWord)}
 		}
 	}
-	return 0, 0, false
+	return found
 }
 
 // textStarts returns what entries may be counted from. With the external

@@ -3,7 +3,7 @@
 // Command bench measures what watching costs on this machine, with the real
 // collector, as its user has it:
 //
-//	bench [flags] [start] [calls] [steady] [saturated] [memory]
+//	bench [flags] [start] [calls] [steady] [saturated] [memory] [discovery]
 //
 // Without a section it measures all. It needs root, nginx and wrk; `make
 // bench` runs it. It prints a table per section and, with -out, every single

@@ -19,6 +19,7 @@ var roles = map[string]func(arguments []string) error{
 	"caller": callerRole, // makes system calls
 	"pace":   paceRole,   // requests at a fixed rate
 	"hold":   holdRole,   // connections that stay open
+	"map":    mapRole,    // executable files that were never seen before
 }
 
 // Setup is what all sections share.
@@ -42,6 +43,7 @@ var sections = []section{
 	{"steady", measureSteady},
 	{"saturated", measureSaturated},
 	{"memory", measureMemory},
+	{"discovery", measureDiscovery},
 }
 
 func main() {
