@@ -75,6 +75,13 @@ func neverSeenClients(t *testing.T, c *Collector, server *Server) {
 func (c *Collector) firstOf(t testing.TB, x encrypted, token, executable string) (captured bool, opaque *Record) {
 	t.Helper()
 	eventually(t, recordedWithin, func() error {
+		// The connection is told of after its transactions, so it is looked for
+		// first: what is not there when it is will not come.
+		var err error
+		opaque, err = c.opaqueConnection(executable)
+		if err != nil {
+			return err
+		}
 		seen, err := c.Transactions(token)
 		if err != nil {
 			return err
@@ -85,11 +92,10 @@ func (c *Collector) firstOf(t testing.TB, x encrypted, token, executable string)
 		if captured {
 			return nil
 		}
-		opaque, err = c.opaqueConnection(executable)
-		if opaque == nil && err == nil {
-			err = fmt.Errorf("%s: nothing of the client's end:\n%s", token, describe(seen...))
+		if opaque == nil {
+			return fmt.Errorf("%s: nothing of the client's end:\n%s", token, describe(seen...))
 		}
-		return err
+		return nil
 	})
 	return captured, opaque
 }
