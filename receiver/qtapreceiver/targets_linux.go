@@ -68,7 +68,9 @@ func watchTargets(config *Config, source *kernel.Source, logger *zap.Logger) *tl
 		Denied: func(err error) {
 			logger.Warn("TLS of some processes is not read: grant CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run as root", zap.Error(err))
 		},
-		Changed: func(f target.File) { logger.Debug("TLS target", targetFields(f)...) },
+		// The path stands in the message, of which the Collector by default lets
+		// no more than ten of the same through in ten seconds.
+		Changed: func(f target.File) { logger.Debug("TLS target "+f.Path, targetFields(f)...) },
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
@@ -99,7 +101,7 @@ func watchTargets(config *Config, source *kernel.Source, logger *zap.Logger) *tl
 
 func targetFields(f target.File) []zap.Field {
 	fields := []zap.Field{
-		zap.String("path", f.Path), zap.String("library", string(f.Library)),
+		zap.String("library", string(f.Library)),
 		zap.String("outcome", string(f.Outcome)), zap.String("version", f.Version), zap.String("build_id", f.BuildID),
 	}
 	if f.Err != nil {

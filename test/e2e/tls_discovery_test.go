@@ -30,8 +30,7 @@ func (c *Collector) awaitTarget(t testing.TB, path string, files int) {
 	eventually(t, recordedWithin, func() error {
 		found := 0
 		for line := range strings.Lines(c.Output()) {
-			if strings.Contains(line, "TLS target") && strings.Contains(line, fmt.Sprintf(`"path": "%s`, path)) &&
-				strings.Contains(line, `"outcome": "attached"`) {
+			if strings.Contains(line, "TLS target "+path) && strings.Contains(line, `"outcome": "attached"`) {
 				found++
 			}
 		}
