@@ -155,6 +155,34 @@ static __noinline int announce_close(struct connection *connection, u64 sent, u6
 	return 0;
 }
 
+/*
+ * The session of a BOUND socket. A library gives the memory of a session to the
+ * next one, which can be in use before the socket of the first has closed.
+ */
+static __always_inline struct connection *session_of(const struct connection *connection, u64 socket)
+{
+	struct connection *session = bpf_map_lookup_elem(&tls_sessions, &connection->session);
+
+	return session && session->id == connection->id && session->socket == socket ? session : NULL;
+}
+
+/*
+ * The socket of a session is gone, by a reset for example, while the program
+ * has its descriptor still: a call of the library may be in progress, and the
+ * library may hold plaintext. The session then ends by itself (end_session).
+ */
+static __always_inline bool outlives_socket(const struct connection *connection, const struct sock *sk)
+{
+	struct connection *session = session_of(connection, (u64)sk);
+
+	if (!session || BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD_BIT))
+		return false;
+	session->ended_ns = bpf_ktime_get_boot_ns();
+	session->has_fin = connection->has_fin;
+	session->is_aborted = connection->is_aborted;
+	return true;
+}
+
 /* Ends a TCP connection: final positions, and no entry any more. */
 static __noinline int end_connection(struct connection *connection, struct sock *sk)
 {
@@ -165,8 +193,13 @@ static __noinline int end_connection(struct connection *connection, struct sock 
 	sent = connection->end[DIRECTION_SEND];
 	received = connection->end[DIRECTION_RECEIVE];
 	if (connection->verdict == BOUND) {
+		if (outlives_socket(connection, sk)) {
+			bpf_map_delete_elem(&connections, &key);
+			return 0;
+		}
 		/* Positions are those of the plaintext. */
-		bpf_map_delete_elem(&tls_sessions, &connection->session);
+		if (session_of(connection, key))
+			bpf_map_delete_elem(&tls_sessions, &connection->session);
 		if (connection->has_fin && !connection->is_finished[DIRECTION_RECEIVE])
 			announce_finish(connection, DIRECTION_RECEIVE, received);
 	} else {

@@ -53,6 +53,7 @@ struct connection {
 	u64 copied[2]; /* bytes copied since the other direction was last seen */
 	u64 socket; /* of a session: struct sock, 0 while it is not known */
 	u64 owner; /* of a session: generation of the process that made it */
+	u64 ended_ns; /* of a session: when its socket closed, which it outlives; 0 before */
 	u64 candidate; /* of a session: connection that the evidence speaks for */
 	struct session_key session; /* of a BOUND socket */
 	u32 base[2]; /* TCP sequence number of position 0, per direction */
@@ -73,7 +74,7 @@ struct connection {
 	u8 is_filtered; /* IGNORED by the settings, not by user space */
 	u8 source;
 	u8 confidence; /* in the candidate: matches so far */
-	u8 has_fin; /* BOUND: the peer has finished its direction */
+	u8 has_fin; /* BOUND, or a session whose socket has closed: the peer has finished its direction */
 	u8 calls_outside; /* without a TLS call around them */
 	u8 is_begun; /* of a session: its handshake was seen; of a BOUND socket: plaintext moved */
 	u8 pad[3];

@@ -27,6 +27,13 @@ static __always_inline struct connection *adopt(struct transfer *transfer)
 
 	if (!fresh)
 		return NULL;
+	/*
+	 * What was written is answered by a reset before the call returns: the
+	 * connection has ended, and this is not another one. Its final positions
+	 * tell that these bytes are missing.
+	 */
+	if (transfer->socket.is_tcp && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return NULL;
 	fresh->is_late = true;
 	if (is_unwanted(sk, transfer->socket.family, ROLE_UNKNOWN)) {
 		fresh->is_filtered = true;

@@ -135,7 +135,7 @@ static __noinline int on_plaintext(struct workspace *work, struct connection *se
 	    announce_process(transfer->time, generation, work->context))
 		session->generation = generation;
 	if (!session->is_announced) {
-		if (!announce_connection(session, (struct sock *)session->socket, transfer->time)) {
+		if (!announce_connection(session, socket ? (struct sock *)session->socket : NULL, transfer->time)) {
 			session->lost[direction] = true;
 			count(CALLS_REFUSED, 1);
 			count(BYTES_REFUSED, transfer->bytes);
@@ -177,6 +177,14 @@ static __noinline int on_finished(struct tls_call *call, struct workspace *work,
 	session = find_session(&key, source_of(call->cookie), call->generation, work->context);
 	if (!session)
 		return 0;
+	if (session->ended_ns && call->time > session->ended_ns &&
+	    (call->socket || operation == OPERATION_HANDSHAKE)) {
+		/* The memory of a session that was never freed serves another one. */
+		end_session(&key);
+		session = find_session(&key, source_of(call->cookie), call->generation, work->context);
+		if (!session)
+			return 0;
+	}
 	since = probed_since(call->cookie);
 	if (operation == OPERATION_HANDSHAKE)
 		session->is_begun = true;

@@ -14,15 +14,6 @@
 #include "sightings.h"
 #include "syscalls.h"
 
-/* include/net/tcp_states.h */
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_FIN_WAIT1 4
-#define TCP_CLOSE 7
-#define TCP_CLOSE_WAIT 8
-#define TCP_LAST_ACK 9
-#define TCP_CLOSING 11
-
 /* sendmmsg and recvmmsg take at most UIO_MAXIOV messages. */
 #define MAX_MESSAGES 1024
 
@@ -468,7 +459,7 @@ int ignore(struct ignore_arguments *arguments)
 	if (!connection || connection->id != arguments->connection)
 		return 0;
 	if (connection->verdict == BOUND)
-		connection = bpf_map_lookup_elem(&tls_sessions, &connection->session);
+		connection = session_of(connection, key);
 	if (connection)
 		connection->verdict = IGNORED;
 	return 0;

@@ -128,8 +128,12 @@ static __always_inline void end_session(struct session_key *key)
 	if (!session)
 		return;
 	connection = socket_of(session);
-	if (!connection)
-		announce_close(session, session->end[DIRECTION_SEND], session->end[DIRECTION_RECEIVE], 0);
+	if (!connection) {
+		if (session->has_fin && !session->is_finished[DIRECTION_RECEIVE])
+			announce_finish(session, DIRECTION_RECEIVE, session->end[DIRECTION_RECEIVE]);
+		announce_close(session, session->end[DIRECTION_SEND], session->end[DIRECTION_RECEIVE],
+			       session->is_aborted ? FLAG_RESET : 0);
+	}
 	bpf_map_delete_elem(&tls_sessions, key);
 }
 

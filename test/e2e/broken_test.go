@@ -72,6 +72,17 @@ func connectionsThatBreak(t *testing.T, c *Collector) {
 		{"no answer", func(w *Wire, path string) { w.up(get(path)); w.close() }, -1, []string{"no_response"}},
 		{"the client goes away", func(w *Wire, path string) { w.up(get(path)); w.finish(); w.close() }, -1, []string{"no_response"}},
 		{
+			// The write is answered by a reset before it returns.
+			"the client is gone before the answer", func(w *Wire, path string) {
+				w.up(get(path))
+				_ = w.client.Close()
+				_, _ = w.server.Read(make([]byte, 1))
+				_, err := w.server.Write([]byte(ok([]byte("nobody reads this"))))
+				require.NoError(w.t, err)
+				w.close()
+			}, -1, nil,
+		},
+		{
 			"a response is cut", func(w *Wire, path string) {
 				w.up(get(path))
 				w.down(head("HTTP/1.1 200 OK", "Content-Length: 1000") + "a part")

@@ -46,4 +46,5 @@ func TestCapture(t *testing.T) {
 		}
 	}
 	c.Stop(t)
+	c.checkConnections(t)
 }

@@ -121,6 +121,13 @@ func discoveredLibraries(t *testing.T, c *Collector) {
 		c.awaitTarget(t, folder, 1)
 		p.fetch(t, c, server)
 	})
+	t.Run("that gives the memory of a session to the next one", func(t *testing.T) {
+		path := openCopy(t, original)
+		p := converse(t, client, path, host, port)
+		p.say(t, "open")
+		c.awaitTarget(t, path, 1)
+		p.reuseSession(t, c, server)
+	})
 	t.Run("none at all", func(t *testing.T) { unknownLibrary(t, c) })
 }
 
@@ -128,14 +135,41 @@ func discoveredLibraries(t *testing.T, c *Collector) {
 func (p *Conversation) fetch(t *testing.T, c *Collector, server *Server) {
 	t.Helper()
 	for range 2 {
-		path := "/" + newToken() + "?size=300"
-		p.say(t, path)
-		c.expectEncrypted(t, encrypted{
-			Exchange: Exchange{Path: path, ResponseBody: text(tokenForm.FindString(path), 300), Client: "dlopen", Server: "goserver"},
-			Address:  server.Address, ServerPID: server.PID, ClientSource: "openssl", ServerSource: "go", Version: "1.3",
-		})
+		p.request(t, c, server)
 		p.say(t, "close")
 	}
+}
+
+// request makes one request and expects it complete.
+func (p *Conversation) request(t *testing.T, c *Collector, server *Server) {
+	t.Helper()
+	path := "/" + newToken() + "?size=300"
+	p.say(t, path)
+	c.expectEncrypted(t, encrypted{
+		Exchange: Exchange{Path: path, ResponseBody: text(tokenForm.FindString(path), 300), Client: "dlopen", Server: "goserver"},
+		Address:  server.Address, ServerPID: server.PID, ClientSource: "openssl", ServerSource: "go", Version: "1.3",
+	})
+}
+
+// reuseSession lets a second session with the address of the first one begin
+// before the socket of the first has closed, and go on after it.
+func (p *Conversation) reuseSession(t *testing.T, c *Collector, server *Server) {
+	t.Helper()
+	p.request(t, c, server)
+	p.say(t, "leave")
+	p.request(t, c, server)
+	require.Equal(t, "same", p.say(t, "drop"), "otherwise this shows nothing")
+	eventually(t, recordedWithin, func() error {
+		records, err := c.All()
+		for _, r := range records {
+			if r.Event == "qtap.connection" && r.Resource["process.pid"] == int64(p.pid) {
+				return nil
+			}
+		}
+		return errors.Join(err, errors.New("the first connection has not ended"))
+	})
+	p.request(t, c, server)
+	p.say(t, "close")
 }
 
 const speakHello = `

@@ -35,4 +35,5 @@ func TestTLS(t *testing.T) {
 		require.NotEqualValues(t, c.PID(), r.Resource["process.pid"], "the collector observes itself")
 	}
 	c.Stop(t)
+	c.checkConnections(t)
 }

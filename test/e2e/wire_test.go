@@ -188,3 +188,16 @@ func (c *Collector) connectionsBetween(t testing.TB, ports Ports) []*Record {
 	})
 	return here
 }
+
+// checkConnections looks at all connection records of a collector that has
+// stopped, which tells of those that were still open.
+func (c *Collector) checkConnections(t testing.TB) {
+	t.Helper()
+	records, err := c.All()
+	require.NoError(t, err)
+	for _, r := range records {
+		if r.Event == "qtap.connection" {
+			require.NotZero(t, r.number("network.local.port"), "a connection that had ended is told of as another one: %s", r.Body)
+		}
+	}
+}

@@ -4,6 +4,8 @@
  *   open       opens the library
  *   /PATH      GET over the connection, which is made when there is none
  *   close      ends the connection
+ *   leave      forgets the session, and keeps the socket open until
+ *   drop       closes it; answers whether the next session got the same memory
  * The prototypes stand here because no header is needed for them: OpenSSL 1.1
  * and 3 have the same. Certificates are not checked.
  */
@@ -17,6 +19,8 @@
 static void *library;
 static void *context, *session;
 static int descriptor;
+static void *left_session;
+static int left_descriptor;
 
 static void *function(const char *name)
 {
@@ -75,6 +79,16 @@ static void close_connection(void)
 	close(descriptor);
 }
 
+static void leave_connection(void)
+{
+	void (*release)(void *) = function("SSL_free");
+
+	left_session = session;
+	left_descriptor = descriptor;
+	release(session);
+	session = NULL;
+}
+
 /* Reads a response with Content-Length and returns how many bytes it had. */
 static size_t get(const char *path, const char *host, const char *port)
 {
@@ -117,6 +131,12 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "open")) {
 			open_library(argv[1]);
 			printf("opened\n");
+		} else if (!strcmp(line, "leave")) {
+			leave_connection();
+			printf("left\n");
+		} else if (!strcmp(line, "drop")) {
+			close(left_descriptor);
+			printf("%s\n", session == left_session ? "same" : "other");
 		} else {
 			close_connection();
 			printf("closed\n");
