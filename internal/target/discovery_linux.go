@@ -173,16 +173,19 @@ var systemLibraries = []string{
 
 var systemFolders = []string{"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/lib/*-linux-gnu", "/lib/*-linux-gnu", "/usr/local/lib", "/usr/local/lib64"}
 
-// system looks at the libraries of our own mount namespace.
+// system looks at the libraries of our own mount namespace and of the host's,
+// which are not the same when we run in a container.
 func (d *Discovery) system() {
-	for _, folder := range systemFolders {
-		for _, name := range systemLibraries {
-			paths, err := filepath.Glob(filepath.Join(d.options.SystemRoot, folder, name))
-			if err != nil {
-				continue // never: the patterns are ours
-			}
-			for _, path := range paths {
-				d.pin(path)
+	for _, root := range []string{d.options.SystemRoot, filepath.Join(d.options.ProcRoot, "1", "root")} {
+		for _, folder := range systemFolders {
+			for _, name := range systemLibraries {
+				paths, err := filepath.Glob(filepath.Join(root, folder, name))
+				if err != nil {
+					continue // never: the patterns are ours
+				}
+				for _, path := range paths {
+					d.pin(path)
+				}
 			}
 		}
 	}
