@@ -75,7 +75,7 @@ func (e *objectExporter) start(ctx context.Context, host component.Host) error {
 		return errors.New("url: " + redact(err.Error()))
 	}
 	if err != nil {
-		f := classify(err)
+		f := ofBucket(err)
 		e.settings.Logger.Warn("The bucket cannot be opened now; each batch tries again", zap.Error(f))
 		e.health.failed(f)
 	}
@@ -99,7 +99,7 @@ func (e *objectExporter) push(ctx context.Context, logs plog.Logs) error {
 	began := e.health.now()
 	b := e.collect(logs)
 	if s, err := e.store.get(ctx); err != nil {
-		b.failAll(classify(err))
+		b.failAll(ofBucket(err))
 	} else {
 		b.write(ctx, s, e.ifAbsent, e.concurrency)
 	}

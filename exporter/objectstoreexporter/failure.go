@@ -98,6 +98,15 @@ func classify(err error) *failure {
 	return f
 }
 
+// ofBucket is a failure of the bucket itself, which no object is to blame for.
+func ofBucket(err error) *failure {
+	f := classify(err)
+	if f.permanent {
+		f.permanent, f.reason = false, reasonMissing
+	}
+	return f
+}
+
 // answer is the HTTP status and the error code of a store's answer, 0 and ""
 // when there was none.
 func answer(err error) (status int, code string) {
