@@ -57,7 +57,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf(key+": "+format, args...))
 	}
 	t, err := parseTarget(c.URL)
-	if err != nil {
+	for _, err := range each(err) {
 		wrong("url", "%w", err)
 	}
 	if _, err := parseKey(c.Key, t.scheme); err != nil {
@@ -79,4 +79,20 @@ func (c *Config) Validate() error {
 		wrong("max_object_bytes", "%d is more than the %d that one S3 request can carry", c.MaxObjectBytes, int64(s3MaxObjectBytes))
 	}
 	return errors.Join(errs...)
+}
+
+// each takes apart what errors.Join has put together.
+func each(err error) []error {
+	joined, several := err.(interface{ Unwrap() []error }) //nolint:errorlint // not what it wraps: itself
+	switch {
+	case err == nil:
+		return nil
+	case !several:
+		return []error{err}
+	}
+	var errs []error
+	for _, err := range joined.Unwrap() {
+		errs = append(errs, each(err)...)
+	}
+	return errs
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
-	"go.opentelemetry.io/collector/confmap/xconfmap"
 )
 
 func TestConfig(t *testing.T) {
@@ -57,8 +57,8 @@ func TestConfig(t *testing.T) {
 			file: "everything-wrong.yaml",
 			wrong: []string{
 				`url: unknown parameter "regoin" of s3://, it takes anonymous, dualstack, endpoint, fips, profile, region, request_checksum_calculation, use_path_style`,
-				"carries credentials; give them by the environment or the files that the store's SDK reads",
-				"has a path after the bucket; begin the key with it: key: folder/…",
+				"url: carries credentials; give them by the environment or the files that the store's SDK reads",
+				"url: has a path after the bucket; begin the key with it: key: folder/…",
 				"key: has no placeholder, so all records would be the same object; use for example {artifact.digest}",
 				`content_type: "nonsense" is no media type, use for example application/json`,
 				`compression: unknown value "lz4", use one of none, gzip, zstd`,
@@ -86,7 +86,7 @@ func TestConfig(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			err = xconfmap.Validate(config)
+			err = confmap.Validate(config)
 			if test.check != nil {
 				require.NoError(t, err)
 				test.check(t, config)

@@ -2,6 +2,8 @@ package objectstoreexporter
 
 import (
 	"net/http"
+	"os"
+	"testing"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -30,3 +32,12 @@ func sumPoints(m metricdata.Metrics) []metricdata.DataPoint[int64] {
 
 // shortTimeout ends what would wait for ever; no verdict depends on its length.
 const shortTimeout = 300 * time.Millisecond
+
+// bucketURL is where a benchmark writes: BUCKET_URL, or a folder of its own.
+func bucketURL(b *testing.B) string {
+	b.Helper()
+	if url := os.Getenv("BUCKET_URL"); url != "" {
+		return url
+	}
+	return "file://" + b.TempDir()
+}

@@ -133,7 +133,7 @@ func parseContentType(text string) (template, error) {
 		return nil, errors.New("is empty, use for example application/json")
 	}
 	if len(t) == 1 && t[0].name == "" {
-		if _, _, err := mime.ParseMediaType(t[0].literal); err != nil {
+		if !isMediaType(t[0].literal) {
 			return nil, fmt.Errorf("%q is no media type, use for example application/json", t[0].literal)
 		}
 	}
@@ -147,9 +147,16 @@ func contentTypeOf(t template, from attributes) (string, *refusal) {
 		return "", why
 	}
 	if len(t) > 1 || t[0].name != "" {
-		if _, _, err := mime.ParseMediaType(text); err != nil {
+		if !isMediaType(text) {
 			return "", refuse(causeContentType, "%q is no media type", text)
 		}
 	}
 	return text, nil
+}
+
+// isMediaType tells whether a text is type/subtype with optional parameters
+// (RFC 9110, section 8.3.1).
+func isMediaType(text string) bool {
+	media, _, err := mime.ParseMediaType(text)
+	return err == nil && strings.Contains(media, "/")
 }

@@ -203,7 +203,7 @@ func TestGoogleObjectsAreWrittenInOneConditionalRequest(t *testing.T) {
 		out.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(out, `{"bucket":"bucket","name":"objects/a"}`)
 	})
-	t.Setenv("STORAGE_EMULATOR_HOST", w.URL)
+	t.Setenv("STORAGE_EMULATOR_HOST", strings.TrimPrefix(w.URL, "http://"))
 	e := start(t, nil, func(c *Config) {
 		c.URL = "gs://bucket"
 		c.Compression = compressionGzip
