@@ -174,7 +174,7 @@ func TestMissingS3CredentialsEndWithTheTimeout(t *testing.T) {
 	})
 	t.Cleanup(func() { close(silent) })
 	awsEnvironment(t, map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_MAX_ATTEMPTS": "1",
 		"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.URL,
 	})
 	w := listen(t, status(http.StatusOK, ""))
