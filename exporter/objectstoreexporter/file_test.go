@@ -116,3 +116,15 @@ func TestAFolderThatCannotBeMadeNowIsMadeLater(t *testing.T) {
 	assert.Equal(t, map[string]string{"objects/a": "1"}, files(t, folder))
 	assert.Equal(t, "StatusOK", e.host.reported()[len(e.host.reported())-1])
 }
+
+func TestAFolderThatHasToBeThereIsNotMade(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "mount")
+	e := start(t, nil, func(c *Config) { c.URL = "file://" + folder + "?create_dir=false" })
+	require.ErrorContains(t, e.push(t.Context(), records("a", "1")), "the bucket or folder does not exist")
+	require.NoFileExists(t, folder)
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	require.NoError(t, e.push(t.Context(), records("a", "1")))
+	require.NoError(t, os.RemoveAll(folder))
+	require.ErrorContains(t, e.push(t.Context(), records("b", "1")), "the bucket or folder does not exist")
+	require.NoFileExists(t, folder)
+}

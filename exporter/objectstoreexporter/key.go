@@ -12,9 +12,6 @@ import (
 // of Azure.
 const maxKeyBytes = 1024
 
-// sidecarSuffix is the ending that the file driver keeps for itself.
-const sidecarSuffix = ".attrs"
-
 // keyTemplate makes keys. A key is components between slashes; a value fills a
 // component or a part of one and never adds any, so no value can lead out of
 // the prefix that the template gives, whatever it is.
@@ -102,13 +99,10 @@ func (k keyTemplate) checkWhole(key string) error {
 		case ".", "..":
 			return fmt.Errorf("has %s for a component", component)
 		}
-		// The file driver and S3 keep "../" from a store, wherever it stands.
+		// Drivers keep "../" from a store, wherever it stands.
 		if strings.HasSuffix(component, "..") {
 			return errors.New("has a component that ends in two dots")
 		}
-	}
-	if k.scheme == schemeFile && strings.HasSuffix(key, sidecarSuffix) {
-		return fmt.Errorf("ends in %s, which the file driver reserves", sidecarSuffix)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func TestKey(t *testing.T) {
 	require.NoError(t, from[scopeRecord].FromRaw(map[string]any{
 		"digest": "2fd4e1c6", "n": 7, "yes": true, "empty": "", "dots": "..", "dot": ".", "slash": "a/b", "up": "../../etc/passwd",
 		"control": "a\nb", "backslash": `a\b`, "hash": "a#b", "list": []any{1}, "invalid": "a\xffb", "long": strings.Repeat("x", 1025),
-		"space": "a b", "umlaut": "ä", "resource.name": "of the record", "attrs": "a.attrs", "ends": "a..",
+		"space": "a b", "umlaut": "ä", "resource.name": "of the record", "ends": "a..",
 	}))
 	require.NoError(t, from[scopeResource].FromRaw(map[string]any{"service.name": "shop", "name": "of the resource"}))
 	require.NoError(t, from[scopeInstrumentation].FromRaw(map[string]any{"lib": "l"}))
@@ -56,7 +56,6 @@ func TestKey(t *testing.T) {
 		{name: "more than 1024 bytes", template: "{long}", cause: causeKeyInvalid, why: "the key is 1025 bytes long, more than 1024"},
 		{name: "a number sign in S3", template: "{hash}", scheme: schemeS3, key: "a#b"},
 		{name: "a number sign in Azure, whose driver would write another key", template: "{hash}", scheme: schemeAzure, cause: causeKeyInvalid, why: `has the character '#' in it`},
-		{name: "the file driver's own ending", template: "{attrs}", scheme: schemeFile, cause: causeKeyInvalid, why: "ends in .attrs"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

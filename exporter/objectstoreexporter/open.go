@@ -6,19 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/azureblob"
-	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/gcsblob"
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/gcp"
 )
-
-// defaultFolderMode keeps objects from other users: who may enter the folder
-// may read what is in it.
-const defaultFolderMode = 0o700
 
 // openStore opens the bucket of a target; connections is how many requests can
 // run at a time.
@@ -36,32 +30,6 @@ func openStore(ctx context.Context, t target, connections int) (store, error) {
 		return openAzure(ctx, t)
 	}
 	return nil, configurationError{fmt.Errorf("unknown scheme %q", t.scheme)}
-}
-
-// openFolder opens a folder of the file system. The driver writes a temporary
-// file beside the object's and renames it, so that an object appears whole.
-func openFolder(t target) (store, error) {
-	mode := uint32(defaultFolderMode)
-	if text := t.query.Get("dir_file_mode"); text != "" {
-		parsed, err := parseMode(text)
-		if err != nil {
-			return nil, configurationError{err}
-		}
-		mode = parsed
-	}
-	bucket, err := fileblob.OpenBucket(filepath.FromSlash(t.bucket), &fileblob.Options{
-		CreateDir:   t.flag("create_dir", true),
-		DirFileMode: os.FileMode(mode),
-		// A temporary folder on another file system could not be renamed from.
-		NoTempDir: true,
-		// No second file beside each object.
-		Metadata: fileblob.MetadataDontWrite,
-	})
-	if err != nil {
-		return nil, err
-	}
-	// The driver's conditional write takes a folder for an existing object.
-	return &blobStore{bucket: bucket, askFirst: true}, nil
 }
 
 // openGCS opens a bucket of Google Cloud Storage with the application default

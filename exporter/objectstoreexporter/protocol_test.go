@@ -8,9 +8,11 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -172,7 +174,6 @@ func TestMissingS3CredentialsEndWithTheTimeout(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	t.Cleanup(func() { close(silent) })
 	awsEnvironment(t, map[string]string{
 		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_MAX_ATTEMPTS": "1",
 		"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.URL,
@@ -183,6 +184,12 @@ func TestMissingS3CredentialsEndWithTheTimeout(t *testing.T) {
 	defer cancel()
 	require.ErrorContains(t, e.push(ctx, records("a", "{}", "b", "{}")), "2 of 2 objects were not stored")
 	assert.Empty(t, w.requests)
+	// The SDK goes on asking for a few seconds, whoever has stopped waiting.
+	close(silent)
+	require.Eventually(t, func() bool {
+		stacks := make([]byte, 1<<20)
+		return !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "feature/ec2/imds")
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestS3WithoutARegionStopsTheStart(t *testing.T) {

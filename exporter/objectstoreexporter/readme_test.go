@@ -19,8 +19,8 @@ func TestTheDocumentedDefaultsAreTheDefaults(t *testing.T) {
 	queue, retry := config.QueueConfig.Get(), config.RetryConfig
 	batch := queue.Batch.Get()
 	want := map[string]string{
-		"url":                               "",
-		"key":                               "",
+		"url":                               "required",
+		"key":                               "required",
 		"content_type":                      config.ContentType,
 		"compression":                       config.Compression,
 		"if_absent":                         fmt.Sprint(config.IfAbsent),
@@ -32,7 +32,7 @@ func TestTheDocumentedDefaultsAreTheDefaults(t *testing.T) {
 		"sending_queue.queue_size":          fmt.Sprint(queue.QueueSize),
 		"sending_queue.num_consumers":       fmt.Sprint(queue.NumConsumers),
 		"sending_queue.block_on_overflow":   fmt.Sprint(queue.BlockOnOverflow),
-		"sending_queue.storage":             "",
+		"sending_queue.storage":             "none",
 		"sending_queue.batch.sizer":         batch.Sizer.String(),
 		"sending_queue.batch.min_size":      fmt.Sprint(batch.MinSize),
 		"sending_queue.batch.max_size":      fmt.Sprint(batch.MaxSize),

@@ -84,19 +84,11 @@ const maxBufferBytes = 16 << 20
 
 // blobStore is a bucket of one of gocloud.dev's drivers.
 type blobStore struct {
-	bucket *blob.Bucket
-	// askFirst looks whether an object exists before it is written. Otherwise
-	// the write itself is conditional, which is atomic.
-	askFirst bool
-	release  func()
+	bucket  *blob.Bucket
+	release func()
 }
 
 func (s *blobStore) put(ctx context.Context, o *object, ifAbsent bool) (existing bool, err error) {
-	if ifAbsent && s.askFirst {
-		if existing, err = s.bucket.Exists(ctx, o.key); err != nil || existing {
-			return existing, err
-		}
-	}
 	// A writer that is closed commits what it has; cancelling is what makes
 	// it leave nothing behind.
 	ctx, cancel := context.WithCancel(ctx)
@@ -107,7 +99,7 @@ func (s *blobStore) put(ctx context.Context, o *object, ifAbsent bool) (existing
 		// The default would allocate 8 or 16 MiB for each object. One byte
 		// more than needed shows a driver that the object has ended.
 		BufferSize: min(len(o.body)+1, maxBufferBytes),
-		IfNotExist: ifAbsent && !s.askFirst,
+		IfNotExist: ifAbsent,
 	})
 	if err != nil {
 		return false, err
