@@ -59,6 +59,19 @@ func (c *connection) introduce(o *event.Open) {
 	}
 }
 
+// introduceSession takes what the plaintext of a TLS session says of it. The
+// record of a write has the time at which its call began: it can come before
+// the open record of the session, which another call of it caused, while the
+// connection is known as TLS that is not read.
+func (c *connection) introduceSession(d *event.Data) {
+	n := &c.noun
+	n.Source = d.Source
+	if n.Protocol == event.ProtocolTLS {
+		n.Protocol = event.ProtocolUnknown
+		n.Late = n.Late || d.Flags&event.FlagLate != 0
+	}
+}
+
 // introduceRole takes the role that the kernel knows. Bytes that came before,
 // because a full ring had refused the open record at first, may have suggested
 // another one: then they were misread.
@@ -103,7 +116,7 @@ func (c *connection) data(d *event.Data) {
 	}
 	*moved = max(*moved, d.End())
 	if d.Source != event.SourceSocket {
-		n.Source = d.Source
+		c.introduceSession(d)
 	}
 	if n.Process.PID == 0 {
 		n.Process = transaction.ProcessKey{PID: d.PID, Generation: d.Generation}

@@ -29,7 +29,8 @@ type script struct {
 	records []byte
 	now     uint64
 	moved   map[uint64]*[2]uint64
-	flags   event.Flags // of the next data
+	flags   event.Flags         // of the next data
+	source  event.CaptureSource // of the next data
 }
 
 func newScript() *script { return &script{now: scriptStart, moved: map[uint64]*[2]uint64{}} }
@@ -66,11 +67,12 @@ func (s *script) open(id uint64, role event.Role, edit ...func(*event.Open)) *sc
 func (s *script) move(id uint64, d event.Direction, payload string, size int) *script {
 	h := s.header(id)
 	h.Flags = event.FlagBegins | s.flags
-	s.flags = 0
+	source := s.source
+	s.flags, s.source = 0, event.SourceSocket
 	at := s.position(id, d)
 	s.records = event.AppendData(s.records, &event.Data{
 		Header: h, Position: *at, Size: uint32(size), Direction: d, Payload: []byte(payload),
-		Reason: event.ReasonBodyLimit,
+		Reason: event.ReasonBodyLimit, Source: source,
 	})
 	*at += uint64(size)
 	return s

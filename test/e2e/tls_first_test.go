@@ -64,10 +64,29 @@ func neverSeenClients(t *testing.T, c *Collector, server *Server) {
 			continue
 		}
 		require.NotNil(t, other, "neither captured nor shown as opaque")
-		assert.NotEmpty(t, other.text("qtap.opaque"), other.Body)
-		t.Logf("missed: qtap.opaque %s", other.text("qtap.opaque"))
+		c.checkMissed(t, other)
 	}
 	t.Logf("captured first requests of executables never seen before: %d of %d (goal %.2f)", captured, neverSeen, neverSeenGoal)
+}
+
+// checkMissed requires that a connection whose request was missed says why, or,
+// when the probes came between the request and its response, that the response
+// says that its request is missing.
+func (c *Collector) checkMissed(t testing.TB, connection *Record) {
+	t.Helper()
+	if connection.number("qtap.transactions") == 0 {
+		assert.NotEmpty(t, connection.text("qtap.opaque"), connection.Body)
+		t.Logf("missed: qtap.opaque %s", connection.text("qtap.opaque"))
+		return
+	}
+	seen, err := c.Transactions("")
+	require.NoError(t, err)
+	for _, s := range seen {
+		if s.Request.text("qtap.connection.id") == connection.text("qtap.connection.id") {
+			assert.Contains(t, s.missing(), "no_request", describe(s))
+			t.Logf("missed: %s", s.Request.Body)
+		}
+	}
 }
 
 // firstOf waits until the client's end shows: as the transaction, or as a
