@@ -19,9 +19,10 @@ enum operation {
 	OPERATION_WRITE_EX = 4,
 	OPERATION_SENDFILE = 5, /* (session, ...) returns the bytes written, which pass no buffer */
 	OPERATION_FREE = 6, /* (session) */
-	OPERATION_IMPORT = 7, /* returns a session */
+	OPERATION_IMPORT = 7, /* returns a session of a socket that may be older */
 	OPERATION_READ_FLAGS = 8, /* like READ, with flags after the bytes */
 	OPERATION_HANDSHAKE = 9, /* (session), before any plaintext */
+	OPERATION_NEW = 10, /* returns a session that has moved nothing */
 };
 
 const enum operation *unused_operation __attribute__((unused));
@@ -186,7 +187,7 @@ static __noinline int on_finished(struct tls_call *call, struct workspace *work,
 			return 0;
 	}
 	since = probed_since(call->cookie);
-	if (operation == OPERATION_HANDSHAKE)
+	if (operation == OPERATION_HANDSHAKE && since)
 		session->is_begun = true;
 	/* Until its socket tells better. */
 	if (!session->is_announced && !session->socket)
@@ -234,6 +235,31 @@ static __noinline int on_end_of_session(struct tls_call *call)
 	socket = socket_of(session);
 	if (socket)
 		socket->is_finished[DIRECTION_RECEIVE] = true;
+	return 0;
+}
+
+/*
+ * A session from its first moment. Programs that move the bytes themselves may
+ * never call the function of the handshake: the first read makes it.
+ */
+static __noinline int begin_session(struct tls_call *call, u64 pointer)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct workspace *work;
+	struct connection *session;
+	struct session_key key;
+
+	if (!call || !pointer || !probed_since(call->cookie))
+		return 0;
+	key = session_key_of(task->tgid, pointer);
+	end_session(&key); /* one that was not told to be forgotten */
+	work = claim_workspace();
+	if (!work)
+		return 0; /* it will look as if it were older */
+	session = find_session(&key, source_of(call->cookie), call->generation, work->context);
+	if (session)
+		session->is_begun = true;
+	give_back(work);
 	return 0;
 }
 
@@ -361,6 +387,8 @@ static __always_inline int leave_call(struct pt_regs *regs)
 			bpf_map_update_elem(&nss_descriptors, &key, &is_tls, BPF_ANY);
 		return 0;
 	}
+	if (operation_of(call.cookie) == OPERATION_NEW)
+		return begin_session(&call, USER_RESULT(regs));
 	return finish_call(&call, USER_RESULT(regs));
 }
 

@@ -21,7 +21,7 @@ var wanted = []struct {
 	required []string
 	names    []string
 }{
-	{OpenSSL, []string{"SSL_read", "SSL_write"}, []string{"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex", "SSL_sendfile", "SSL_do_handshake", "SSL_free"}},
+	{OpenSSL, []string{"SSL_read", "SSL_write"}, []string{"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex", "SSL_sendfile", "SSL_do_handshake", "SSL_new", "SSL_free"}},
 	{GnuTLS, []string{"gnutls_record_recv", "gnutls_record_send"}, []string{
 		"gnutls_record_recv", "gnutls_record_recv_seq", "gnutls_record_send", "gnutls_record_send2", "gnutls_record_send_range",
 		"gnutls_record_send_file", "gnutls_handshake", "gnutls_deinit",

@@ -128,6 +128,7 @@ func TestEnumerationsHaveTheSameNumbersInCAndGo(t *testing.T) {
 			"OPERATION_READ_EX": uint64(operationReadEx), "OPERATION_WRITE_EX": uint64(operationWriteEx),
 			"OPERATION_SENDFILE": uint64(operationSendfile), "OPERATION_FREE": uint64(operationFree),
 			"OPERATION_IMPORT": uint64(operationImport), "OPERATION_READ_FLAGS": uint64(operationReadFlags), "OPERATION_HANDSHAKE": uint64(operationHandshake),
+			"OPERATION_NEW": uint64(operationNew),
 		},
 		"protocol": {
 			"PROTOCOL_UNKNOWN": uint64(event.ProtocolUnknown), "PROTOCOL_HTTP1": uint64(event.ProtocolHTTP1),

@@ -30,6 +30,7 @@ const (
 	operationImport
 	operationReadFlags
 	operationHandshake
+	operationNew
 )
 
 // operations are those of the functions that are probed.
@@ -43,6 +44,7 @@ var operations = map[string]operation{
 	"gnutls_handshake":                   operationHandshake,
 	"crypto/tls.(*Conn).clientHandshake": operationHandshake,
 	"crypto/tls.(*Conn).serverHandshake": operationHandshake,
+	"SSL_new":                            operationNew,
 	"SSL_free":                           operationFree,
 	"gnutls_record_recv":                 operationRead,
 	"gnutls_record_recv_seq":             operationRead,

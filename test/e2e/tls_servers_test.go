@@ -114,20 +114,39 @@ func serversOfTLS(t *testing.T, c *Collector) {
 		})
 	}
 	for _, server := range append(tlsServers(), goVariants(t, "goserver")...) {
-		t.Run(server.name, func(t *testing.T) {
-			running := server.start(t, material)
-			curl := func(path string) string {
-				return execute(t, "", "curl", "-sS", "--http1.1", "--tls-max", "1.2", "--cacert", material.Authority, "https://"+running.Address+path)
-			}
-			c.acquaint(t, func(path string) { curl(path) })
-			path := "/" + newToken() + "?size=40000"
-			body := text(tokenForm.FindString(path), 40_000)
-			require.Equal(t, string(body), curl(path))
-			c.expectEncrypted(t, encrypted{
-				Exchange: Exchange{Path: path, ResponseBody: body, Client: "curl", Server: server.process},
-				Address:  running.Address, ServerPID: running.PID, Version: "1.2",
-				ClientSource: "openssl", ServerSource: server.source, ServerMemory: server.memory,
-			})
-		})
+		t.Run(server.name, func(t *testing.T) { server.answerCurl(t, c, server.start(t, material), material) })
 	}
+}
+
+// answerCurl makes a request on a connection of its own and expects it complete.
+func (k runtimeOfTLS) answerCurl(t *testing.T, c *Collector, running *Server, material Certificates) {
+	t.Helper()
+	curl := func(path string) string {
+		return execute(t, "", "curl", "-sS", "--http1.1", "--tls-max", "1.2", "--cacert", material.Authority, "https://"+running.Address+path)
+	}
+	c.acquaint(t, func(path string) { curl(path) })
+	path := "/" + newToken() + "?size=40000"
+	body := text(tokenForm.FindString(path), 40_000)
+	require.Equal(t, string(body), curl(path))
+	c.expectEncrypted(t, encrypted{
+		Exchange: Exchange{Path: path, ResponseBody: body, Client: "curl", Server: k.process},
+		Address:  running.Address, ServerPID: running.PID, Version: "1.2",
+		ClientSource: "openssl", ServerSource: k.source, ServerMemory: k.memory,
+	})
+}
+
+// TestTLSServersFromBeforeTheStart: on connections that come after the start
+// nothing is missing, however old the server is.
+func TestTLSServersFromBeforeTheStart(t *testing.T) {
+	material := secure(t)
+	servers := tlsServers()
+	running := make([]*Server, len(servers))
+	for i, server := range servers {
+		running[i] = server.start(t, material)
+	}
+	c := startCollector(t, everything())
+	for i, server := range servers {
+		t.Run(server.name, func(t *testing.T) { server.answerCurl(t, c, running[i], material) })
+	}
+	c.Stop(t)
 }
