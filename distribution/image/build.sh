@@ -45,6 +45,9 @@ lay_out() {
 	install -m 644 distribution/image/config.yaml "$root/etc/otelcol-qtap/config.yaml"
 	# Every file ends its last line, so that they can be joined.
 	find "$certificates" -name '*.crt' -print0 | LC_ALL=C sort -z | xargs -0 cat > "$root/etc/ssl/certs/ca-certificates.crt"
+	# Container engines put their own in its place; without any, the Collector
+	# does not find the localhost of its own metrics.
+	printf '127.0.0.1 localhost\n::1 localhost\n' > "$root/etc/hosts"
 	local name
 	for name in "${replaced[@]}"; do
 		ln -s otelcol-qtap "$root/$name"
