@@ -43,7 +43,10 @@ func mask(names []string) (set uint64) {
 type running struct {
 	root            bool // instead of the user of the image
 	capabilities    []string
+	permitted       bool // before the entrypoint is executed, as containerd grants them; Docker does so for root only
+	ambient         bool // as systemd grants them
 	noNewPrivileges bool
+	systemCalls     []string          // all others are refused; nil refuses none
 	arguments       []string          // of the entrypoint; nil are those of the image
 	entrypoint      string            // "" is that of the image
 	files           map[string]string // mounted files: path in the container to path here
@@ -134,17 +137,23 @@ func (c *container) spec(image *rootFS, how running) object {
 	for inside, here := range how.files {
 		mounts = append(mounts, object{"destination": inside, "type": "bind", "source": here, "options": []string{"bind", "ro"}})
 	}
-	// What is granted to a user that is not root is lost when the entrypoint
-	// is executed, except for the bounding set; no engine sets ambient ones.
 	granted := append([]string{}, how.capabilities...)
-	return object{
+	// The least that an engine does, for a user that is not root.
+	capabilities := object{"bounding": granted}
+	if how.permitted || how.ambient {
+		capabilities["permitted"], capabilities["effective"] = granted, granted
+	}
+	if how.ambient {
+		capabilities["inheritable"], capabilities["ambient"] = granted, granted
+	}
+	spec := object{
 		"ociVersion": "1.0.2",
 		"process": object{
 			"user":            object{"uid": user, "gid": user},
 			"args":            append(append([]string{}, entrypoint...), arguments...),
 			"env":             image.Config.Env,
 			"cwd":             "/",
-			"capabilities":    object{"bounding": granted, "permitted": granted, "effective": granted},
+			"capabilities":    capabilities,
 			"noNewPrivileges": how.noNewPrivileges,
 		},
 		"root":   object{"path": image.folder, "readonly": true},
@@ -157,6 +166,13 @@ func (c *container) spec(image *rootFS, how running) object {
 			"readonlyPaths": []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
+	if how.systemCalls != nil {
+		spec["linux"].(object)["seccomp"] = object{
+			"defaultAction": "SCMP_ACT_ERRNO",
+			"syscalls":      []object{{"names": how.systemCalls, "action": "SCMP_ACT_ALLOW"}},
+		}
+	}
+	return spec
 }
 
 func (c *container) read(file string) string {

@@ -102,11 +102,17 @@ func TestFewerCapabilities(t *testing.T) {
 		assert.Contains(t, c.read("stderr"), "missing CAP_BPF and CAP_PERFMON")
 		assert.NotContains(t, c.read("stderr"), "no_new_privs")
 	})
-	t.Run("granted, but allowPrivilegeEscalation is false: it says that", func(t *testing.T) {
+	t.Run("granted as Docker does, but without new privileges: it says that", func(t *testing.T) {
 		c := run(t, running{capabilities: allCapabilities, noNewPrivileges: true})
 		assert.NotZero(t, c.awaitExit())
-		assert.Contains(t, c.read("stderr"), "allowPrivilegeEscalation")
+		assert.Contains(t, c.read("stderr"), "no_new_privs")
 		assert.Contains(t, c.read("stderr"), "missing CAP_BPF and CAP_PERFMON")
+	})
+	t.Run("granted as containerd does, it needs no new privileges", func(t *testing.T) {
+		c := run(t, running{capabilities: allCapabilities, permitted: true, noNewPrivileges: true})
+		c.awaitReady()
+		assert.Equal(t, mask(allCapabilities), c.capabilities("CapEff"))
+		assert.Equal(t, "1", c.status("NoNewPrivs"))
 	})
 }
 
@@ -116,7 +122,7 @@ func TestRootOfTheContainer(t *testing.T) {
 	need(t, "curl")
 	plain := startServer(t)
 	granted := append([]string{"CAP_SYS_ADMIN"}, allCapabilities...)
-	c := run(t, running{root: true, capabilities: granted, noNewPrivileges: true})
+	c := run(t, running{root: true, capabilities: granted, permitted: true, noNewPrivileges: true})
 	c.awaitReady()
 	assert.Equal(t, "0\t0\t0\t0", c.status("Uid"))
 	assert.Equal(t, mask(granted), c.capabilities("CapEff"))
