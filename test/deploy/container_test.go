@@ -46,6 +46,7 @@ type running struct {
 	permitted       bool // before the entrypoint is executed, as containerd grants them; Docker does so for root only
 	ambient         bool // as systemd grants them
 	noNewPrivileges bool
+	ownProcesses    bool              // a namespace without the host's processes
 	systemCalls     []string          // all others are refused; nil refuses none
 	arguments       []string          // of the entrypoint; nil are those of the image
 	entrypoint      string            // "" is that of the image
@@ -146,6 +147,10 @@ func (c *container) spec(image *rootFS, how running) object {
 	if how.ambient {
 		capabilities["inheritable"], capabilities["ambient"] = granted, granted
 	}
+	namespaces := []object{{"type": "mount"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "cgroup"}}
+	if how.ownProcesses {
+		namespaces = append(namespaces, object{"type": "pid"})
+	}
 	spec := object{
 		"ociVersion": "1.0.2",
 		"process": object{
@@ -159,9 +164,7 @@ func (c *container) spec(image *rootFS, how running) object {
 		"root":   object{"path": image.folder, "readonly": true},
 		"mounts": mounts,
 		"linux": object{
-			"namespaces": []object{
-				{"type": "mount"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "cgroup"},
-			},
+			"namespaces":    namespaces,
 			"maskedPaths":   []string{"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"},
 			"readonlyPaths": []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},

@@ -96,6 +96,13 @@ func TestFewerCapabilities(t *testing.T) {
 		assert.NotContains(t, c.read("stdout"), hidden)
 		c.await("stderr", "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")
 	})
+	t.Run("all, but without the host's processes in sight: the same", func(t *testing.T) {
+		c := run(t, running{capabilities: allCapabilities, ownProcesses: true})
+		c.awaitReady()
+		hidden := request(t, "https", encrypted)
+		c.await("stdout", "GET "+request(t, "http", plain)+" 200")
+		assert.NotContains(t, c.read("stdout"), hidden)
+	})
 	t.Run("none: it starts, and says what is missing", func(t *testing.T) {
 		c := run(t, running{})
 		assert.NotZero(t, c.awaitExit())

@@ -4,9 +4,9 @@
 // which it goes on in the same process, those of the four capabilities that
 // the container may have.
 //
-// It exists because of how a container of a user that is not root gets
-// capabilities. Docker and Kubernetes put what is granted into the bounding
-// set only; what a program can use of it stands on its file. A file that wants
+// It exists because of how a user that is not root gets capabilities in a
+// container. What is granted is in the bounding set when a program is executed;
+// what it can use of that stands on its file. A file that wants
 // its capabilities to be effective at once (setcap +ep) cannot be executed at
 // all where one of them is not granted, and then the image could not serve as
 // a gateway, which needs none. So this file has them as permitted only (+p),
@@ -49,7 +49,7 @@ func main() {
 		fail(err)
 	}
 	if len(withheld) > 0 {
-		fmt.Fprintf(os.Stderr, "otelcol-qtap: this container may have %s, but a user that is not root cannot get it here: "+
+		fmt.Fprintf(os.Stderr, "otelcol-qtap: the container was granted %s, but this process did not get it: "+
 			"no_new_privs is set (allowPrivilegeEscalation: false), or the image was copied without its file capabilities\n",
 			strings.Join(withheld, ", "))
 	}
