@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -48,11 +49,22 @@ func decode(t *testing.T) *objects {
 		require.NoError(t, yaml.Unmarshal(document, &kind))
 		into, known := types[kind]
 		require.Truef(t, known, "%v: unknown, or there twice", kind)
-		require.NoError(t, yaml.UnmarshalStrict(document, into), kind.Kind)
+		decodeStrictly(t, document, into)
 		delete(types, kind)
 	}
 	require.Empty(t, types, "all are there")
 	return &all
+}
+
+// decodeStrictly minds the case of keys too, as the API server does; the
+// decoder of the yaml package alone would not.
+func decodeStrictly(t *testing.T, document []byte, into any) {
+	t.Helper()
+	content, err := yaml.YAMLToJSONStrict(document)
+	require.NoError(t, err)
+	refused, err := json.UnmarshalStrict(content, into)
+	require.NoError(t, err)
+	require.Empty(t, refused)
 }
 
 // TestKubernetesObjectsBelongTogether: each name leads to what it names.
@@ -126,28 +138,37 @@ func TestConfigurationInTheConfigMap(t *testing.T) {
 // helmValues are the values whose types are those of Kubernetes, and others
 // that matter. What the chart makes of them only Helm could show.
 type helmValues struct {
-	Mode               string
-	HostPID            bool
-	Image              struct{ Repository, Tag string }
-	Command            struct{ Name string }
-	PodSecurityContext *corev1.PodSecurityContext
-	SecurityContext    *corev1.SecurityContext
-	Tolerations        []corev1.Toleration
-	Resources          corev1.ResourceRequirements
+	Mode    string `json:"mode"`
+	HostPID bool   `json:"hostPID"`
+	Image   struct {
+		Repository string `json:"repository"`
+		Tag        string `json:"tag"`
+	} `json:"image"`
+	Command struct {
+		Name string `json:"name"`
+	} `json:"command"`
+	PodSecurityContext *corev1.PodSecurityContext  `json:"podSecurityContext"`
+	SecurityContext    *corev1.SecurityContext     `json:"securityContext"`
+	Tolerations        []corev1.Toleration         `json:"tolerations"`
+	Resources          corev1.ResourceRequirements `json:"resources"`
 	Presets            struct {
-		KubernetesAttributes struct{ Enabled bool }
-	}
-	ExtraEnvs         []corev1.EnvVar
-	ExtraVolumes      []corev1.Volume
-	ExtraVolumeMounts []corev1.VolumeMount
-	Ports             map[string]struct{ Enabled bool }
-	AlternateConfig   map[string]any
+		KubernetesAttributes struct {
+			Enabled bool `json:"enabled"`
+		} `json:"kubernetesAttributes"`
+	} `json:"presets"`
+	ExtraEnvs         []corev1.EnvVar      `json:"extraEnvs"`
+	ExtraVolumes      []corev1.Volume      `json:"extraVolumes"`
+	ExtraVolumeMounts []corev1.VolumeMount `json:"extraVolumeMounts"`
+	Ports             map[string]struct {
+		Enabled bool `json:"enabled"`
+	} `json:"ports"`
+	AlternateConfig map[string]any `json:"alternateConfig"`
 }
 
 // TestHelmValues are the DaemonSet in the words of the chart.
 func TestHelmValues(t *testing.T) {
 	var values helmValues
-	require.NoError(t, yaml.UnmarshalStrict(read(t, "distribution/kubernetes/helm-values.yaml"), &values))
+	decodeStrictly(t, read(t, "distribution/kubernetes/helm-values.yaml"), &values)
 	pod := decode(t).daemonSet.Spec.Template.Spec
 	container := pod.Containers[0]
 	assert.Equal(t, "daemonset", values.Mode)
