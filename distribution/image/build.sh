@@ -1,20 +1,21 @@
 #!/bin/bash
 # Builds the image for amd64 and arm64 without a daemon, as one OCI archive:
 #
-#   build.sh ARCHIVE AMD64_BINARY ARM64_BINARY
+#   build.sh ARCHIVE FOLDER
 #
-# as root, because file capabilities have to be written. The same binaries and
-# the same SOURCE_DATE_EPOCH (by default the time of the last commit) give the
-# same archive, byte for byte. It needs go, buildah, setcap and Debian's
-# ca-certificates.
+# as root, because file capabilities have to be written. FOLDER has the programs
+# collector-amd64, collector-arm64, entrypoint-amd64 and entrypoint-arm64, as
+# make image compiles them. The same programs and the same SOURCE_DATE_EPOCH (by
+# default the time of the last commit) give the same archive, byte for byte. It
+# needs buildah, setcap and Debian's ca-certificates.
 set -euo pipefail
 
-if [ $# -ne 3 ]; then
-	echo "usage: $0 ARCHIVE AMD64_BINARY ARM64_BINARY" >&2
+if [ $# -ne 2 ]; then
+	echo "usage: $0 ARCHIVE FOLDER" >&2
 	exit 2
 fi
 archive=$(realpath -m "$1")
-declare -A binary=([amd64]=$(realpath "$2") [arm64]=$(realpath "$3"))
+programs=$(realpath "$2")
 cd "$(dirname "$0")/../.."
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 
@@ -38,10 +39,9 @@ lay_out() {
 	local root=$work/context/root-$1
 	mkdir -p "$root"/{etc/otelcol-qtap,etc/ssl/certs,usr/bin,var/lib,tmp}
 	chmod 1777 "$root/tmp"
-	CGO_ENABLED=0 GOARCH=$1 go build -trimpath -buildvcs=false -ldflags='-s -w' \
-		-o "$root/otelcol-qtap" ./distribution/image/entrypoint
+	install -m 755 "$programs/entrypoint-$1" "$root/otelcol-qtap"
 	setcap "$capabilities+p" "$root/otelcol-qtap"
-	install -m 755 "${binary[$1]}" "$root/usr/bin/otelcol-qtap"
+	install -m 755 "$programs/collector-$1" "$root/usr/bin/otelcol-qtap"
 	install -m 644 distribution/image/config.yaml "$root/etc/otelcol-qtap/config.yaml"
 	# Every file ends its last line, so that they can be joined.
 	find "$certificates" -name '*.crt' -print0 | LC_ALL=C sort -z | xargs -0 cat > "$root/etc/ssl/certs/ca-certificates.crt"

@@ -192,12 +192,13 @@ func TestSameInputGivesTheSameArchive(t *testing.T) {
 	needRoot(t)
 	need(t, "buildah", "setcap")
 	dir := t.TempDir()
-	program := filepath.Join(dir, "program")
-	require.NoError(t, os.WriteFile(program, []byte("a program"), 0o755))
+	for _, program := range []string{"collector-amd64", "collector-arm64", "entrypoint-amd64", "entrypoint-arm64"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte(program), 0o755))
+	}
 	var archives [2][]byte
 	for i := range archives {
 		name := filepath.Join(dir, fmt.Sprintf("%d.tar", i))
-		build := exec.Command(filepath.Join(repository, "distribution/image/build.sh"), name, program, program)
+		build := exec.Command(filepath.Join(repository, "distribution/image/build.sh"), name, dir)
 		build.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
 		out, err := build.CombinedOutput()
 		require.NoErrorf(t, err, "%s", out)
