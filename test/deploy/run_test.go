@@ -66,6 +66,8 @@ func TestTimeAndMemory(t *testing.T) {
 	address := startServer(t)
 	start := time.Now()
 	c := run(t, running{capabilities: allCapabilities})
+	c.awaitReady()
+	t.Logf("start to ready: %v", time.Since(start).Round(time.Millisecond))
 	var first string
 	eventually(t, func() bool {
 		first = request(t, "http", address)
