@@ -64,6 +64,7 @@ func TestImageRuns(t *testing.T) {
 func TestTimeAndMemory(t *testing.T) {
 	need(t, "curl")
 	address := startServer(t)
+	unpackedImage(t, thisArchitecture(t)) // is not a part of the start
 	start := time.Now()
 	c := run(t, running{capabilities: allCapabilities})
 	c.awaitReady()
