@@ -15,10 +15,18 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 
 CONFIG ?= distribution/config.yaml
+# lean or full: what the image has.
+IMAGE_SET ?= full
+IMAGE_ARCHITECTURES ?= amd64 arm64
 FUZZ_TIME ?= 20s
 BENCH ?= .
 BENCH_COUNT ?= 6
 SECTIONS ?=
+KERNELS ?= 6.1 6.12
+
+# Go modules of their own below this one, which ./... does not reach.
+MODULES := exporter/objectstoreexporter test/deploy
+LINTER := tools/golangci-lint/go.mod
 
 .PHONY: help
 help: ## this list
@@ -35,6 +43,17 @@ build: ## dist/otelcol-qtap, the lean set: all that is needed to try and to test
 build-full: ## dist/otelcol-qtap-full, with every exporter (cold: 6 min, 6 GB of memory)
 	cd distribution/otelcol-qtap && $(GO) build $(BUILD_FLAGS) -o ../../dist/otelcol-qtap-full .
 
+# Cold it takes as long as build for each architecture.
+.PHONY: image
+image: ## dist/otelcol-qtap-image.tar, an OCI archive (IMAGE_SET=full IMAGE_ARCHITECTURES="amd64 arm64"), as root
+	mkdir -p dist/image
+	for architecture in $(IMAGE_ARCHITECTURES); do \
+		(cd distribution/otelcol-qtap$(if $(filter lean,$(IMAGE_SET)),-lean) && \
+			GOARCH=$$architecture $(GO) build $(BUILD_FLAGS) -o ../../dist/image/collector-$$architecture .); \
+		GOARCH=$$architecture $(GO) build $(BUILD_FLAGS) -o dist/image/entrypoint-$$architecture ./distribution/image/entrypoint; \
+	done
+	$(AS_ROOT) distribution/image/build.sh dist/otelcol-qtap-image.tar dist/image
+
 .PHONY: run
 run: build ## build it and watch this host (CONFIG=distribution/config.yaml)
 	$(AS_ROOT) dist/otelcol-qtap --config $(CONFIG)
@@ -47,22 +66,35 @@ clean: ## remove what was built and recorded here
 
 # Without the race detector's cgo and without the kernel: everything after
 # internal/event runs as any user on any system.
+PORTABLE = $$($(GO) list ./... | grep -v -e /test/e2e -e /test/delivery -e /test/dropin)
+
 .PHONY: unit
 unit: ## tests that need no privileges (under 2 min)
-	$(GO) test -short $$($(GO) list ./... | grep -v /test/e2e)
+	$(GO) test -short $(PORTABLE)
+	cd exporter/objectstoreexporter && $(GO) test -short ./...
 
 .PHONY: test
 test: deps build ## all tests: unit and end to end, as root
-	$(GO) test -count=1 $$($(GO) list ./... | grep -v /test/e2e)
+	$(GO) test -count=1 $(PORTABLE)
+	cd exporter/objectstoreexporter && $(GO) test -count=1 ./...
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: race
 race: ## unit tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short $$($(GO) list ./... | grep -v /test/e2e)
+	CGO_ENABLED=1 $(GO) test -race -short $(PORTABLE)
+	cd exporter/objectstoreexporter && CGO_ENABLED=1 $(GO) test -race -short ./...
 
 .PHONY: e2e
 e2e: build ## end-to-end tests with the real binary, as root
 	QTAP_BINARY=$(CURDIR)/dist/otelcol-qtap $(GO) test -count=1 -timeout 20m ./test/e2e/...
+
+.PHONY: deploy
+deploy: deps build image ## tests of the image, the systemd unit and the Kubernetes objects, as root
+	cd test/deploy && $(GO) test -count=1 -timeout 20m .
+
+.PHONY: kernels
+kernels: build ## the kernel side on Debian's kernels in qemu (KERNELS="6.1 6.12"; apt-get install qemu-system-x86 busybox-static cpio)
+	test/kernels/run.sh dist/otelcol-qtap $(KERNELS)
 
 # Every value is kept in dist/bench in Go's benchmark format, so that two
 # versions can be compared: benchstat OLD/stages.txt dist/bench/stages.txt.
@@ -77,20 +109,23 @@ bench: build ## figures: stages from replay (BENCH=.), then the whole on this ma
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for FUZZ_TIME=20s
-	@grep -rl --include='*_test.go' '^func Fuzz' internal | sort | while read -r file; do \
+	@grep -rl --include='*_test.go' '^func Fuzz' internal exporter | sort | while read -r file; do \
 		grep -o '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6- | while read -r name; do \
 			echo "== $$(dirname "$$file") $$name"; \
-			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) "./$$(dirname "$$file")"; \
+			(cd "$$(dirname "$$file")" && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) .); \
 		done; \
 	done
 
 .PHONY: lint
 lint: ## golangci-lint, with the settings of .golangci.yml
-	$(GO) tool -modfile=tools/golangci-lint/go.mod golangci-lint run
+	$(GO) tool -modfile=$(LINTER) golangci-lint run
+	for module in $(MODULES); do \
+		(cd $$module && $(GO) tool -modfile=../../$(LINTER) golangci-lint run --config ../../.golangci.yml); \
+	done
 
 .PHONY: fmt
 fmt: ## format as lint wants it
-	$(GO) tool -modfile=tools/golangci-lint/go.mod golangci-lint fmt
+	$(GO) tool -modfile=$(LINTER) golangci-lint fmt
 
 # --- generated files: they are committed, nobody needs this to build ---
 
@@ -103,6 +138,7 @@ fmt: ## format as lint wants it
 generate: ## go.mod, mdatagen, bpf2go (clang-14) and both distributions
 	$(GO) mod tidy
 	$(GO) generate ./...
+	for module in $(MODULES); do (cd $$module && $(GO) mod tidy && $(GO) generate ./...); done
 	$(TOOL) builder --config builder-config-lean.yaml --skip-compilation
 	$(TOOL) builder --config builder-config.yaml --skip-compilation --skip-get-modules
 	cd distribution/otelcol-qtap && { $(GO) list -mod=readonly -deps . >/dev/null 2>&1 || $(GO) mod tidy -e >/dev/null 2>&1; }
@@ -134,6 +170,8 @@ DEPENDENCIES := clang-14:clang-14 llvm-strip-14:llvm-14 bpftool:bpftool \
 	nginx:nginx-light wrk:wrk curl:curl python3:python3 node:nodejs \
 	ip:iproute2 setpriv:util-linux gcc:gcc \
 	openssl:openssl wget:wget gnutls-serv:gnutls-bin /usr/sbin/apache2:apache2-bin \
+	buildah:buildah runc:runc setcap:libcap2-bin systemd-analyze:systemd \
+	/usr/share/ca-certificates/mozilla:ca-certificates \
 	ruby:ruby php:php-cli /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl \
 	/usr/share/doc/libcurl3-nss:libcurl3-nss
 
