@@ -102,13 +102,18 @@ func sign(request *http.Request, body string, now time.Time) {
 func (s Storage) newBucket(t testing.TB, open bool) (bucket string) {
 	t.Helper()
 	bucket = newToken()
+	s.makeBucket(t, bucket, open)
+	return bucket
+}
+
+func (s Storage) makeBucket(t testing.TB, bucket string, open bool) {
+	t.Helper()
 	s.request(t, "PUT", "/"+bucket, nil, "")
 	if open {
 		s.request(t, "PUT", "/"+bucket, url.Values{"policy": {""}}, fmt.Sprintf(`{"Version":"2012-10-17","Statement":[`+
 			`{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::%[1]s/*"]},`+
 			`{"Effect":"Allow","Principal":"*","Action":["s3:ListBucket"],"Resource":["arn:aws:s3:::%[1]s"]}]}`, bucket))
 	}
-	return bucket
 }
 
 // keys returns the names of all objects.

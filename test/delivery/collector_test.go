@@ -101,3 +101,11 @@ func (c *Collector) stop(t testing.TB) {
 	require.NoError(t, c.err, "exit status")
 	require.NotContains(t, c.output(), "panic:")
 }
+
+// checkNothingRefused checks that no exporter gave up on what it was given.
+func (c *Collector) checkNothingRefused(t testing.TB) {
+	t.Helper()
+	for _, sign := range []string{"Dropping data", "dropped", "Permanent error", "sending queue is full", "failed to execute"} {
+		assert.NotContains(t, c.output(), sign)
+	}
+}
