@@ -34,7 +34,7 @@ var (
 	createTable = regexp.MustCompile("(?s)^CREATE TABLE IF NOT EXISTS (\\S+) +\\((.*)\\) ENGINE = MergeTree")
 	describe    = regexp.MustCompile(`^DESC(?:RIBE)?(?: TABLE)? (\S+)$`)
 	insert      = regexp.MustCompile(`(?s)^INSERT INTO (\S+) \((.*?)\)\s*FORMAT Native$`)
-	columnLine  = regexp.MustCompile("(?m)^\\s*`([^`]+)` ((?:\\w+\\([^`]*?\\))|\\w+)(?: (?:COMMENT|CODEC|MATERIALIZED)|,|$)")
+	columnLine  = regexp.MustCompile("(?m)^\\s*`([^`]+)` ((?:\\w+\\([^`]*?\\))|\\w+)(?: (?:COMMENT|CODEC|MATERIALIZED) |,?$)")
 )
 
 // answer does what a query says, or refuses it as ClickHouse does.

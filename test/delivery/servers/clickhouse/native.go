@@ -23,9 +23,6 @@ func encode(r *http.Request, input proto.Input) ([]byte, error) {
 		return nil, fmt.Errorf("reading client_protocol_version: %w", err)
 	}
 	version := min(asked, proto.Version)
-	if r.URL.Query().Get("query") == "" && !strings.Contains(r.Header.Get("User-Agent"), "clickhouse-go") {
-		return nil, errors.New("an unknown client")
-	}
 	var buffer proto.Buffer
 	block := proto.Block{Info: proto.BlockInfo{BucketNum: -1}, Columns: len(input), Rows: input[0].Data.Rows()}
 	if err := block.EncodeBlock(&buffer, version, input); err != nil {
