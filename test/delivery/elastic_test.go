@@ -20,7 +20,20 @@ func TestElastic(t *testing.T) {
 	env["ELASTIC_ENDPOINT"] = gate.URL
 	env["ELASTIC_API_KEY"] = "c2VjcmV0"
 	c := startExample(t, installation.lean, "elastic-gcs.yaml", env)
-	for _, path := range []string{site.get(t, smallBody), site.get(t, largeBody)} {
+	paths := []string{site.get(t, smallBody), site.get(t, largeBody)}
+	events.await(t, fmt.Sprintf("attributes.event.type:artifact_record attributes.url.full:%q", paths[1]))
+
+	// The exporter repeats requests itself, twice by default: more often here.
+	gate.closed.Store(true)
+	paths = append(paths, site.get(t, smallBody))
+	eventually(t, arrivesWithin, func() error {
+		if refused := gate.refused.Load(); refused < 5 {
+			return fmt.Errorf("%d requests were refused", refused)
+		}
+		return nil
+	})
+	gate.closed.Store(false)
+	for _, path := range paths {
 		record := events.await(t, fmt.Sprintf("attributes.event.type:artifact_record attributes.url.full:%q", path))
 		link := record["attributes.artifact.url"]
 		assert.Equal(t, "http://"+storage.address+"/"+bucket+"/"+record["attributes.artifact.digest"], link)

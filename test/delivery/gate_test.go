@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -16,7 +17,7 @@ import (
 type Gate struct {
 	*httptest.Server
 	closed  atomic.Bool
-	refused atomic.Int64 // requests without the key
+	refused atomic.Int64 // requests that came while it was closed, or without the key
 
 	// check looks at a request that has the key, before it is sent on.
 	check func(r *http.Request) error
@@ -35,9 +36,10 @@ func newGate(t testing.TB, address, name, value string) *Gate {
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case g.closed.Load():
+			g.refused.Add(1)
 			http.Error(w, "closed for a while", http.StatusServiceUnavailable)
 			return
-		case name != "" && r.Header.Get(name) != value:
+		case name != "" && !strings.EqualFold(r.Header.Get(name), value): // ApiKey, APIKey
 			g.refused.Add(1)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
