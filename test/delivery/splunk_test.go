@@ -31,20 +31,21 @@ func TestSplunk(t *testing.T) {
 	gate.check = checkHEC
 	c := startExample(t, installation.full, "splunk.yaml", settings{
 		"SPLUNK_HEC_URL": gate.URL + "/services/collector/event", "SPLUNK_HEC_TOKEN": token,
-		"QTAP_ACCESS_URL": searchLink(events), "QTAP_OBJECTS_URL": "file://" + folder,
+		"QTAP_ACCESS_URL":  "http://" + events.address + "/select/logsql/query?query=fields.event.type:artifact%20fields.artifact.digest:{{DIGEST}}",
+		"QTAP_OBJECTS_URL": "file://" + folder,
 	})
 	small, large := site.get(t, smallBody), site.get(t, largeBody)
 
-	record := events.await(t, fmt.Sprintf("event.type:artifact_record url.full:%q", small))
-	events.await(t, fmt.Sprintf("event.type:artifact artifact.digest:%s", record["artifact.digest"]))
+	record := events.await(t, fmt.Sprintf("fields.event.type:artifact_record fields.url.full:%q", small))
+	events.await(t, fmt.Sprintf("fields.event.type:artifact fields.artifact.digest:%s", record["fields.artifact.digest"]))
 	var found row
-	require.NoError(t, json.Unmarshal(open(t, record["artifact.url"]), &found))
-	checkObject(t, []byte(found["_msg"]), record["artifact.digest"], record["artifact.size_bytes"], small)
+	require.NoError(t, json.Unmarshal(open(t, record["fields.artifact.url"]), &found))
+	checkObject(t, []byte(found["_msg"]), record["fields.artifact.digest"], record["fields.artifact.size_bytes"], small)
 
-	record = events.await(t, fmt.Sprintf("event.type:artifact_record url.full:%q", large))
-	reference := events.await(t, fmt.Sprintf("event.type:artifact artifact.digest:%s", record["artifact.digest"]))
+	record = events.await(t, fmt.Sprintf("fields.event.type:artifact_record fields.url.full:%q", large))
+	reference := events.await(t, fmt.Sprintf("fields.event.type:artifact fields.artifact.digest:%s", record["fields.artifact.digest"]))
 	assert.Contains(t, reference["_msg"], "is in the object store")
-	checkObject(t, awaitFile(t, filepath.Join(folder, record["artifact.digest"])), record["artifact.digest"], record["artifact.size_bytes"], large)
+	checkObject(t, awaitFile(t, filepath.Join(folder, record["fields.artifact.digest"])), record["fields.artifact.digest"], record["fields.artifact.size_bytes"], large)
 
 	c.stop(t)
 	c.checkNothingRefused(t)

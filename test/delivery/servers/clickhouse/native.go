@@ -46,16 +46,19 @@ func (d *Database) insert(name string, list []string, body io.Reader) error {
 		return fmt.Errorf("table %s does not exist", name)
 	}
 	content, err := io.ReadAll(body)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // the decompressor wraps it
 		return fmt.Errorf("reading the blocks: %w", err)
 	}
-	source := bytes.NewReader(content)
-	reader := proto.NewReader(source)
+	reader := proto.NewReader(bytes.NewReader(content))
 	for {
-		var results proto.Results
+		results, err := table.results(list)
+		if err != nil {
+			return err
+		}
 		var block proto.Block
-		// An insert by HTTP has no block header: revision 0.
-		if err := block.DecodeRawBlock(reader, 0, results.Auto()); err != nil {
+		// An insert by HTTP has no block header: revision 0. A name or a type that
+		// is not the expected one is an error.
+		if err := block.DecodeRawBlock(reader, 0, results); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
@@ -63,9 +66,6 @@ func (d *Database) insert(name string, list []string, body io.Reader) error {
 		}
 		if block.End() {
 			return nil
-		}
-		if err := table.check(list, results); err != nil {
-			return err
 		}
 		for i := range block.Rows {
 			row, err := readRow(results, i)
@@ -77,36 +77,41 @@ func (d *Database) insert(name string, list []string, body io.Reader) error {
 	}
 }
 
-func (t *Table) check(list []string, results proto.Results) error {
-	if len(list) != len(results) {
-		return fmt.Errorf("%d columns in the block, %d in the list", len(results), len(list))
-	}
-	for i, result := range results {
-		if wanted := strings.TrimSpace(clean(list[i])); result.Name != wanted {
-			return fmt.Errorf("column %d is %s, the list says %s", i, result.Name, wanted)
-		}
+// results are empty columns of the list, with the types of the table.
+func (t *Table) results(list []string) (results proto.Results, err error) {
+	for _, item := range list {
+		name := strings.TrimSpace(clean(item))
 		kind := ""
 		for _, column := range t.columns {
-			if column.name == result.Name {
+			if column.name == name && column.deflt == "" {
 				kind = column.kind
 			}
 		}
-		if got := string(result.Data.Type()); got != kind {
-			return fmt.Errorf("column %s is %s, the table has %q", result.Name, got, kind)
+		var data proto.ColResult
+		switch kind {
+		case "String":
+			data = new(proto.ColStr)
+		case "UInt8":
+			data = new(proto.ColUInt8)
+		case "DateTime64(9)":
+			data = new(proto.ColDateTime64).WithPrecision(proto.PrecisionNano)
+		case "LowCardinality(String)":
+			data = new(proto.ColStr).LowCardinality()
+		case "Map(LowCardinality(String), String)":
+			data = proto.NewMap[string, string](new(proto.ColStr).LowCardinality(), new(proto.ColStr))
+		default:
+			return nil, fmt.Errorf("column %s has the type %q, which this server does not know", name, kind)
 		}
+		results = append(results, proto.ResultColumn{Name: name, Data: data})
 	}
-	return nil
+	return results, nil
 }
 
 // readRow returns one row of a block, by column.
 func readRow(results proto.Results, i int) (map[string]any, error) {
 	row := make(map[string]any)
 	for _, result := range results {
-		data := result.Data
-		if auto, ok := data.(*proto.ColAuto); ok {
-			data = auto.Data.(proto.ColResult)
-		}
-		switch column := data.(type) {
+		switch column := result.Data.(type) {
 		case interface{ Row(int) string }:
 			row[result.Name] = column.Row(i)
 		case interface{ Row(int) uint8 }:
@@ -116,7 +121,7 @@ func readRow(results proto.Results, i int) (map[string]any, error) {
 		case interface{ Row(int) map[string]string }:
 			row[result.Name] = column.Row(i)
 		default:
-			return nil, fmt.Errorf("column %s has the type %T, which this server does not know", result.Name, data)
+			return nil, fmt.Errorf("column %s has the type %T, which this server does not know", result.Name, column)
 		}
 	}
 	return row, nil
