@@ -37,8 +37,9 @@ func TestKafka(t *testing.T) {
 	small, large := site.get(t, smallBody), site.get(t, largeBody)
 	eventually(t, arrivesWithin, func() error {
 		for _, sign := range []string{
-			fmt.Sprintf(`"\"metadata\":" "%s"`, small[1:]),          // the object
-			fmt.Sprintf(`"is in the object store" "%s"`, large[1:]), // the reference
+			// Attributes with URL and link, then the body: an object, a reference.
+			fmt.Sprintf(`%q %q "\"metadata\":"`, small[1:], bucket),
+			fmt.Sprintf(`%q %q "is in the object store"`, large[1:], bucket),
 		} {
 			if !strings.Contains(broker.output(), sign) {
 				return errors.New("the topic does not have " + sign)
