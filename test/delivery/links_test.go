@@ -4,6 +4,7 @@ package delivery
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -47,12 +48,13 @@ func startLinks(t testing.TB, storage Storage, bucket, folder string) (address s
 	).Replace(string(template))
 	require.NotContains(t, links, "${", "a variable of the template that this test does not know")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "links.conf"), []byte(links), 0o644))
-	main := "daemon off; worker_processes 1; user root; pid " + dir + "/pid; error_log stderr;\n" +
-		"load_module " + nginxModule(t) + ";\nevents {}\nhttp { access_log off;\n"
+	var main strings.Builder
+	main.WriteString("daemon off; worker_processes 1; user root; pid " + dir + "/pid; error_log stderr;\n" +
+		"load_module " + nginxModule(t) + ";\nevents {}\nhttp { access_log off;\n")
 	for _, part := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		main += part + "_temp_path " + dir + "/" + part + ";\n"
+		fmt.Fprintf(&main, "%s_temp_path %s/%s;\n", part, dir, part)
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(main+"include "+dir+"/links.conf; }\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(main.String()+"include "+dir+"/links.conf; }\n"), 0o644))
 	process := launch(t, exec.Command("nginx", "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf")))
 	eventually(t, readyWithin, func() error {
 		select {

@@ -29,14 +29,14 @@ func TestOTLP(t *testing.T) {
 
 	t.Run("a small object is a record, found by the link", func(t *testing.T) {
 		record := events.await(t, fmt.Sprintf("event.type:artifact_record url.full:%q", small))
-		events.await(t, fmt.Sprintf("event.type:artifact artifact.digest:%s", record["artifact.digest"]))
+		events.await(t, "event.type:artifact artifact.digest:"+record["artifact.digest"])
 		var found row
 		require.NoError(t, json.Unmarshal(open(t, record["artifact.url"]), &found))
 		checkObject(t, []byte(found["_msg"]), record["artifact.digest"], record["artifact.size_bytes"], small)
 	})
 	t.Run("a large object is a reference, and a file under its digest", func(t *testing.T) {
 		record := events.await(t, fmt.Sprintf("event.type:artifact_record url.full:%q", large))
-		reference := events.await(t, fmt.Sprintf("event.type:artifact artifact.digest:%s", record["artifact.digest"]))
+		reference := events.await(t, "event.type:artifact artifact.digest:"+record["artifact.digest"])
 		assert.Equal(t, "true", reference["qtap.artifact.reference"])
 		assert.Equal(t, fmt.Sprintf("object %s of %s bytes is in the object store", record["artifact.digest"], record["artifact.size_bytes"]), reference["_msg"])
 		checkObject(t, awaitFile(t, filepath.Join(folder, record["artifact.digest"])), record["artifact.digest"], record["artifact.size_bytes"], large)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -170,9 +171,7 @@ func (l Loki) find(t testing.TB, query string) (rows []row) {
 	for _, stream := range answer.Data.Result {
 		for _, value := range stream.Values {
 			r := row{"line": value[1]}
-			for name, value := range stream.Stream {
-				r[name] = value
-			}
+			maps.Copy(r, stream.Stream)
 			rows = append(rows, r)
 		}
 	}

@@ -37,13 +37,13 @@ func TestSplunk(t *testing.T) {
 	small, large := site.get(t, smallBody), site.get(t, largeBody)
 
 	record := events.await(t, fmt.Sprintf("fields.event.type:artifact_record fields.url.full:%q", small))
-	events.await(t, fmt.Sprintf("fields.event.type:artifact fields.artifact.digest:%s", record["fields.artifact.digest"]))
+	events.await(t, "fields.event.type:artifact fields.artifact.digest:"+record["fields.artifact.digest"])
 	var found row
 	require.NoError(t, json.Unmarshal(open(t, record["fields.artifact.url"]), &found))
 	checkObject(t, []byte(found["_msg"]), record["fields.artifact.digest"], record["fields.artifact.size_bytes"], small)
 
 	record = events.await(t, fmt.Sprintf("fields.event.type:artifact_record fields.url.full:%q", large))
-	reference := events.await(t, fmt.Sprintf("fields.event.type:artifact fields.artifact.digest:%s", record["fields.artifact.digest"]))
+	reference := events.await(t, "fields.event.type:artifact fields.artifact.digest:"+record["fields.artifact.digest"])
 	assert.Contains(t, reference["_msg"], "is in the object store")
 	checkObject(t, awaitFile(t, filepath.Join(folder, record["fields.artifact.digest"])), record["fields.artifact.digest"], record["fields.artifact.size_bytes"], large)
 
