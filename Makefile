@@ -88,6 +88,15 @@ race: ## unit tests under the race detector (needs a C compiler)
 e2e: build ## end-to-end tests with the real binary, as root
 	QTAP_BINARY=$(CURDIR)/dist/otelcol-qtap $(GO) test -count=1 -timeout 20m ./test/e2e/...
 
+.PHONY: servers
+servers: ## dist/servers: the programs that the delivery tests start (cold: 10 min, 5 GB of memory)
+	$(MAKE) --no-print-directory -C test/delivery/servers OUT=$(CURDIR)/dist/servers
+
+.PHONY: delivery
+delivery: deps build build-full servers ## tests of distribution/examples against real back ends, as root
+	QTAP_BINARY=$(CURDIR)/dist/otelcol-qtap QTAP_FULL_BINARY=$(CURDIR)/dist/otelcol-qtap-full \
+		$(GO) test -count=1 -timeout 15m ./test/delivery
+
 .PHONY: deploy
 deploy: deps build image ## tests of the image, the systemd unit and the Kubernetes objects, as root
 	cd test/deploy && $(GO) test -count=1 -timeout 20m .
@@ -170,6 +179,7 @@ DEPENDENCIES := clang-14:clang-14 llvm-strip-14:llvm-14 bpftool:bpftool \
 	nginx:nginx-light wrk:wrk curl:curl python3:python3 node:nodejs \
 	ip:iproute2 setpriv:util-linux gcc:gcc \
 	openssl:openssl wget:wget gnutls-serv:gnutls-bin /usr/sbin/apache2:apache2-bin \
+	/usr/lib/nginx/modules/ngx_http_js_module.so:libnginx-mod-http-js \
 	buildah:buildah runc:runc setcap:libcap2-bin systemd-analyze:systemd \
 	/usr/share/ca-certificates/mozilla:ca-certificates \
 	ruby:ruby php:php-cli /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl \
