@@ -15,9 +15,8 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 
 CONFIG ?= distribution/config.yaml
-# lean or full: what the image has.
+# lean or full: the set of components in the image.
 IMAGE_SET ?= full
-IMAGE_ARCHITECTURES ?= amd64 arm64
 FUZZ_TIME ?= 20s
 BENCH ?= .
 BENCH_COUNT ?= 6
@@ -45,9 +44,9 @@ build-full: ## dist/otelcol-qtap-full, with every exporter (cold: 6 min, 6 GB of
 
 # Cold it takes as long as build for each architecture.
 .PHONY: image
-image: ## dist/otelcol-qtap-image.tar, an OCI archive (IMAGE_SET=full IMAGE_ARCHITECTURES="amd64 arm64"), as root
+image: ## dist/otelcol-qtap-image.tar, an OCI archive for amd64 and arm64 (IMAGE_SET=full), as root
 	mkdir -p dist/image
-	for architecture in $(IMAGE_ARCHITECTURES); do \
+	for architecture in amd64 arm64; do \
 		(cd distribution/otelcol-qtap$(if $(filter lean,$(IMAGE_SET)),-lean) && \
 			GOARCH=$$architecture $(GO) build $(BUILD_FLAGS) -o ../../dist/image/collector-$$architecture .); \
 		GOARCH=$$architecture $(GO) build $(BUILD_FLAGS) -o dist/image/entrypoint-$$architecture ./distribution/image/entrypoint; \
