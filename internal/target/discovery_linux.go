@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -155,6 +156,9 @@ func (d *Discovery) Run(ctx context.Context, sightings <-chan Sighting) error {
 		case pid, more := <-scan:
 			if !more {
 				scan = nil
+				// Tables of large executables were read, and that much is
+				// hardly needed again.
+				debug.FreeOSMemory()
 				continue
 			}
 			d.process(pid)
