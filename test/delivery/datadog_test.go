@@ -3,7 +3,9 @@
 package delivery
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,7 +27,7 @@ func TestDatadog(t *testing.T) {
 	env["QTAP_LINK_HOST"] = links
 	c := startExample(t, installation.full, "datadog-s3.yaml", env)
 	for _, path := range []string{site.get(t, smallBody), site.get(t, largeBody)} {
-		record := events.await(t, fmt.Sprintf("event.type:artifact_record url.full:%q", path))
+		record := artifactInMessage(t, events, path)
 		link := record["artifact.url"]
 		assert.Equal(t, "http://"+links+"/"+bucket+"/"+record["artifact.digest"], link)
 		var object []byte
@@ -43,4 +45,29 @@ func TestDatadog(t *testing.T) {
 	c.checkNothingRefused(t)
 	require.NotContains(t, c.output(), key)
 	events.checkSecrets(t)
+}
+
+// artifactInMessage waits for the artifact record of a path. The exporter sends
+// the attributes as JSON in the message, which Datadog takes apart and
+// VictoriaLogs does not.
+func artifactInMessage(t testing.TB, events Victoria, path string) row {
+	t.Helper()
+	found := row{}
+	eventually(t, arrivesWithin, func() error {
+		for _, r := range events.find(t, "*") {
+			var attributes map[string]any
+			message := json.NewDecoder(strings.NewReader(r["_msg"]))
+			message.UseNumber()
+			if message.Decode(&attributes) != nil || attributes["event.type"] != "artifact_record" ||
+				!strings.Contains(fmt.Sprint(attributes["url.full"]), path) {
+				continue
+			}
+			for name, value := range attributes {
+				found[name] = fmt.Sprint(value)
+			}
+			return nil
+		}
+		return fmt.Errorf("there is no artifact record of %s", path)
+	})
+	return found
 }
