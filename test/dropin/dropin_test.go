@@ -59,7 +59,7 @@ func TestSettingsAreRead(t *testing.T) {
 	for _, c := range cases {
 		t.Run(strings.TrimSuffix(c.file, ".yaml"), func(t *testing.T) {
 			s := c.open(t)
-			printed := execute(t, s.command("print-config", "--feature-gates=otelcol.printInitialConfig"))
+			printed := execute(t, s.command("print-config"))
 			assert.Empty(t, lost(s.config, parse(t, printed), ""))
 		})
 	}
@@ -72,11 +72,11 @@ func TestEveryComponentIsUsed(t *testing.T) {
 	used := map[string]bool{}
 	texts := strings.Builder{}
 	for _, c := range cases {
-		s := c.open(t)
-		for _, name := range s.used() {
+		text, config := c.read(t)
+		for _, name := range usedComponents(config) {
 			used[name] = true
 		}
-		texts.Write(s.text)
+		texts.Write(text)
 		texts.WriteString(strings.Join(append(c.arguments, "--config=file:"), "\n"))
 	}
 	built := parse(t, execute(t, cases[0].open(t).command("components")))
@@ -99,19 +99,24 @@ type Setup struct {
 	Case
 	sink        *Sink
 	root        string
-	text        []byte         // of the configuration
-	config      map[string]any // the configuration, not expanded
+	config      map[string]any // not expanded
 	environment map[string]string
+}
+
+// read gives the text of the configuration and what it says, not expanded.
+func (c Case) read(t *testing.T) (text []byte, config map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(installation.configs, c.file))
+	require.NoError(t, err)
+	return text, parse(t, text)
 }
 
 func (c Case) open(t *testing.T) *Setup {
 	t.Helper()
 	s := &Setup{Case: c, sink: newSink(t), root: newRoot(t, c.programs)}
-	var err error
-	s.text, err = os.ReadFile(filepath.Join(installation.configs, c.file))
-	require.NoError(t, err)
-	s.config = parse(t, s.text)
-	addFile(t, s.root, c.path, s.text)
+	var text []byte
+	text, s.config = c.read(t)
+	addFile(t, s.root, c.path, text)
 	for path, content := range c.files {
 		addFile(t, s.root, path, []byte(content))
 	}
@@ -141,6 +146,7 @@ func (s *Setup) surround(t *testing.T) {
 	serveFiles(t, "127.0.0.1:8081", false, remoteFiles["http"])
 	trusted := serveFiles(t, "127.0.0.1:8443", true, remoteFiles["https"])
 	addFile(t, s.root, "/etc/ssl/certs/ca-certificates.crt", trusted)
+	addFile(t, s.root, "/etc/hosts", []byte("127.0.0.1 localhost\n"))
 
 	address := strings.TrimPrefix(s.sink.URL, "http://")
 	host := strings.Split(strings.TrimPrefix(cluster.URL, "https://"), ":")

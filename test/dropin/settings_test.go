@@ -43,10 +43,10 @@ func kind(id string) string {
 	return before
 }
 
-// used lists the components that the configuration starts, as "class type" with
-// the types that are not aliases.
-func (s *Setup) used() []string {
-	service, _ := s.config["service"].(map[string]any)
+// usedComponents lists what a configuration starts, as "class type" with the
+// types that are not aliases.
+func usedComponents(config map[string]any) []string {
+	service, _ := config["service"].(map[string]any)
 	found := map[string]bool{}
 	add := func(class string, ids any) {
 		for _, id := range ids.([]any) {
@@ -60,7 +60,7 @@ func (s *Setup) used() []string {
 	if ids, there := service["extensions"]; there {
 		add("extensions", ids)
 	}
-	connectors, _ := s.config["connectors"].(map[string]any)
+	connectors, _ := config["connectors"].(map[string]any)
 	pipelines, _ := service["pipelines"].(map[string]any)
 	for _, p := range pipelines {
 		for class, ids := range p.(map[string]any) {
@@ -82,9 +82,10 @@ func (s *Setup) used() []string {
 	return names
 }
 
-// serves says whether the service has a component of this type.
+// serves says whether the service has a component of this type. Two of the
+// configurations have theirs in other files.
 func (s *Setup) serves(name string) bool {
-	for _, used := range s.used() {
+	for _, used := range usedComponents(s.config) {
 		if strings.HasSuffix(used, " "+name) {
 			return true
 		}
@@ -164,4 +165,25 @@ func compare(given, has any, path string) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s is %s, not %s", path, got, want)}
+}
+
+// TestLostSettings shows that a setting that did not reach its component is
+// told, and what is only written differently is not.
+func TestLostSettings(t *testing.T) {
+	given := `{timeout: 60s, queue: {size: 10, items: [a, b]}, token: secret, url: "${env:URL}", empty: }`
+	for name, c := range map[string]struct{ has, want string }{
+		"all that was given":            {`{timeout: 1m0s, queue: {size: 10, items: [a, b], more: 1}, token: "[REDACTED]", url: http://x}`, ""},
+		"another value":                 {`{timeout: 5s, queue: {size: 10, items: [a, b]}, token: secret, url: x}`, "::timeout is 5s, not 60s"},
+		"a default inside":              {`{timeout: 60s, queue: {items: [a, b]}, token: secret, url: x}`, "::queue::size is not there"},
+		"a list of another length":      {`{timeout: 60s, queue: {size: 10, items: [a]}, token: secret, url: x}`, "::queue::items is [a], not [a b]"},
+		"nothing where there was a map": {`{timeout: 60s, queue: , token: secret, url: x}`, "::queue is <nil>, not map[items:[a b] size:10]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want []string
+			if c.want != "" {
+				want = []string{c.want}
+			}
+			require.Equal(t, want, lost(parse(t, []byte(given)), parse(t, []byte(c.has)), ""))
+		})
+	}
 }
