@@ -65,7 +65,7 @@ var cases = []Case{
 	{
 		file: "elastic.yaml", path: "/etc/otelcol-config.yml",
 		environment: map[string]string{"ELASTIC_ENDPOINT": "$SINK", "ELASTIC_API_KEY": "a2V5", "OPAMP_ENDPOINT": "ws://$ADDRESS/v1/opamp"},
-		arrives:     []arrival{{"/_bulk", "Authorization", "ApiKey a2V5"}},
+		arrives:     []arrival{{"/_bulk", "Authorization", "APIKey a2V5"}},
 	},
 	{
 		file: "splunk.yaml", path: "/etc/otel/collector/agent_config.yaml",
@@ -139,15 +139,12 @@ var cases = []Case{
 		environment: map[string]string{
 			"OTLP_ENDPOINT": "$SINK", "OTLP_HEADERS": "{api-key: key-of-a-variable}", "BATCH_TIMEOUT": "1s",
 			"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
-			"MORE_CONFIG": "{service: {pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}}}",
+			"MORE_CONFIG": "{service: {pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}, metrics: {receivers: [otlp], exporters: [otlphttp]}}}}",
 		},
 		files: map[string]string{
 			"/etc/otel/receivers.yaml": "{otlp: {protocols: {http: {endpoint: 0.0.0.0:4318}}}}",
 		},
-		arrives: []arrival{
-			{"/v1/traces", "Api-Key", "key-of-a-variable"},
-			{"/v1/logs", "Api-Key", "key-of-a-variable"},
-		},
+		arrives: otlpArrivals("", "Api-Key", "key-of-a-variable"),
 	},
 	{
 		file: "qtap.yaml", path: "/etc/qtap/qtap.yaml",

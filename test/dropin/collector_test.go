@@ -4,8 +4,12 @@ package dropin
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,23 +26,16 @@ const patience = 3 * time.Minute
 // readyLine is what a collector logs when all its components have started.
 const readyLine = "Everything is ready. Begin running and processing data."
 
-// output collects what a process prints and says when a text has come.
+// output collects what a process prints.
 type output struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	await string
-	came  chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.text.Write(p)
-	if o.await != "" && bytes.Contains(o.text.Bytes(), []byte(o.await)) {
-		o.await = ""
-		close(o.came)
-	}
-	return len(p), nil
+	return o.text.Write(p)
 }
 
 func (o *output) String() string {
@@ -71,11 +68,7 @@ type Collector struct {
 // that goes.
 func start(t *testing.T, c *exec.Cmd) *Collector {
 	t.Helper()
-	collector := &Collector{
-		process: c,
-		output:  &output{await: readyLine, came: make(chan struct{})},
-		ended:   make(chan error, 1),
-	}
+	collector := &Collector{process: c, output: &output{}, ended: make(chan error, 1)}
 	c.Stdout, c.Stderr = collector.output, collector.output
 	c.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	started := make(chan error)
@@ -92,14 +85,56 @@ func start(t *testing.T, c *exec.Cmd) *Collector {
 		c.Process.Kill()
 		<-collector.ended
 	})
-	select {
-	case <-collector.output.came:
-	case err := <-collector.ended:
-		t.Fatalf("the collector ended before it was ready: %v\n%s", err, collector.output)
-	case <-time.After(patience):
-		t.Fatalf("the collector is not ready\n%s", collector.output)
-	}
+	collector.await(t, "readiness", func() bool { return collector.ready() >= 1 })
 	return collector
+}
+
+// await waits for a condition as long as the collector runs.
+func (c *Collector) await(t *testing.T, name string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
+		select {
+		case err := <-c.ended:
+			t.Fatalf("the collector ended before its %s: %v\n%s", name, err, c.output)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no %s of the collector\n%s", name, c.output)
+		}
+	}
+}
+
+// ready counts how often the collector has said that it is ready.
+func (c *Collector) ready() int { return strings.Count(c.output.String(), readyLine) }
+
+// reload asks the collector to read its configuration again, and waits until it
+// runs with that. After it the collector is known to mind SIGTERM, too: it says
+// that it is ready a moment before it asks for signals, and one that comes
+// earlier ends it at once.
+func (c *Collector) reload(t *testing.T) {
+	t.Helper()
+	c.await(t, "interest in signals", c.minds)
+	require.NoError(t, c.process.Process.Signal(syscall.SIGHUP))
+	c.await(t, "second readiness", func() bool { return c.ready() >= 2 })
+}
+
+// minds says whether the process has asked for signals, of which SIGHUP is the
+// first. One thread of a Go program then blocks most of the others.
+func (c *Collector) minds() bool {
+	states, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", c.process.Process.Pid))
+	for _, path := range states {
+		state, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		_, after, _ := strings.Cut(string(state), "\nSigBlk:\t")
+		mask, _, _ := strings.Cut(after, "\n")
+		blocked, err := strconv.ParseUint(mask, 16, 64)
+		if err == nil && blocked>>(syscall.SIGUSR1-1)&1 == 1 && blocked>>(syscall.SIGHUP-1)&1 == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // stop asks the collector to end and wants it to say that all went well.

@@ -25,8 +25,8 @@ func needCollector(t *testing.T) {
 }
 
 // TestConfigurationOfAnotherDistribution takes every configuration through
-// what its user does: validate, start, look at the health check, send one
-// record of each signal, stop.
+// what its user does: validate, start, reload, look at the health check, send
+// one record of each signal, stop.
 func TestConfigurationOfAnotherDistribution(t *testing.T) {
 	needCollector(t)
 	for _, c := range cases {
@@ -34,6 +34,7 @@ func TestConfigurationOfAnotherDistribution(t *testing.T) {
 			s := c.open(t)
 			execute(t, s.command("validate"))
 			collector := start(t, s.command())
+			collector.reload(t)
 			if s.serves("health_check") || s.serves("healthcheckv2") {
 				assert.Equal(t, http.StatusOK, request(t, http.MethodGet, "http://127.0.0.1:13133/", ""), "health check")
 			}

@@ -119,6 +119,10 @@ var aliases = map[string]string{
 	"exporters prometheusremotewrite": "prometheus_remote_write",
 }
 
+// unprinted are settings that are not printed as they were given. Their components
+// read them in code of their own, which refuses what it does not know.
+var unprinted = map[string]bool{"scrapers": true, "operators": true, "policies": true}
+
 // lost lists the settings that a component was given and does not have. What
 // comes from a variable and what is secret cannot be compared.
 func lost(given, has any, path string) []string {
@@ -126,12 +130,15 @@ func lost(given, has any, path string) []string {
 	case nil:
 		return nil
 	case map[string]any:
-		values, is := has.(map[string]any)
+		values, is := asMap(has)
 		if !is {
 			return compare(given, has, path)
 		}
 		var all []string
 		for name, value := range given {
+			if unprinted[name] {
+				continue
+			}
 			if _, there := values[name]; !there && value != nil {
 				all = append(all, fmt.Sprintf("%s::%s is not there", path, name))
 				continue
@@ -154,7 +161,27 @@ func lost(given, has any, path string) []string {
 	}
 }
 
+// asMap gives a map, also where headers are printed as a list of their names
+// and values.
+func asMap(has any) (map[string]any, bool) {
+	if values, is := has.(map[string]any); is {
+		return values, true
+	}
+	pairs := list(has)
+	values := map[string]any{}
+	for _, pair := range pairs {
+		name, _ := pair["name"].(string)
+		values[name] = pair["value"]
+	}
+	return values, len(pairs) > 0
+}
+
 func compare(given, has any, path string) []string {
+	if values, is := has.([]any); is && len(values) == 1 {
+		if _, is := given.([]any); !is { // one value where several may stand
+			has = values[0]
+		}
+	}
 	want, got := fmt.Sprint(given), fmt.Sprint(has)
 	if want == got || strings.Contains(want, "${") || got == "[REDACTED]" {
 		return nil
