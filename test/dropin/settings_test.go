@@ -119,9 +119,13 @@ var aliases = map[string]string{
 	"exporters prometheusremotewrite": "prometheus_remote_write",
 }
 
-// unprinted are settings that are not printed as they were given. Their components
-// read them in code of their own, which refuses what it does not know.
-var unprinted = map[string]bool{"scrapers": true, "operators": true, "policies": true}
+// unprinted are settings, by name or path, that are not printed as they were
+// given. Components read them in code of their own, which refuses what it does
+// not know; that the last one is read is seen at its address.
+var unprinted = map[string]bool{
+	"scrapers": true, "operators": true, "policies": true,
+	"::exporters::datadog::traces::endpoint": true,
+}
 
 // lost lists the settings that a component was given and does not have. What
 // comes from a variable and what is secret cannot be compared.
@@ -136,14 +140,14 @@ func lost(given, has any, path string) []string {
 		}
 		var all []string
 		for name, value := range given {
-			if unprinted[name] {
-				continue
-			}
-			if _, there := values[name]; !there && value != nil {
+			inner, there := values[name]
+			switch {
+			case unprinted[name] || unprinted[path+"::"+name]:
+			case there:
+				all = append(all, lost(value, inner, path+"::"+name)...)
+			case !isEmpty(value, name):
 				all = append(all, fmt.Sprintf("%s::%s is not there", path, name))
-				continue
 			}
-			all = append(all, lost(value, values[name], path+"::"+name)...)
 		}
 		return all
 	case []any:
@@ -159,6 +163,18 @@ func lost(given, has any, path string) []string {
 	default:
 		return compare(given, has, path)
 	}
+}
+
+// isEmpty says whether what is not printed can have been read: false, nothing,
+// or an enabled that is shown by the rest being there.
+func isEmpty(value any, name string) bool {
+	inner, is := value.(map[string]any)
+	for name, v := range inner {
+		if !isEmpty(v, name) {
+			return false
+		}
+	}
+	return is || value == nil || value == false || name == "enabled" && value == true
 }
 
 // asMap gives a map, also where headers are printed as a list of their names
@@ -182,8 +198,8 @@ func compare(given, has any, path string) []string {
 			has = values[0]
 		}
 	}
-	want, got := fmt.Sprint(given), fmt.Sprint(has)
-	if want == got || strings.Contains(want, "${") || got == "[REDACTED]" {
+	want, got := strings.ReplaceAll(fmt.Sprint(given), "$$", "$"), fmt.Sprint(has)
+	if strings.EqualFold(want, got) || strings.Contains(want, "${") || got == "[REDACTED]" {
 		return nil
 	}
 	wanted, err1 := time.ParseDuration(want)
