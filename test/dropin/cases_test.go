@@ -2,6 +2,8 @@
 
 package dropin
 
+import "maps"
+
 // Case is one configuration and what its user gives the collector with it.
 type Case struct {
 	file        string            // below distribution/dropin
@@ -177,9 +179,7 @@ func otlpArrivals(prefix, header, value string) []arrival {
 func merge(all ...map[string]string) map[string]string {
 	merged := map[string]string{}
 	for _, one := range all {
-		for name, value := range one {
-			merged[name] = value
-		}
+		maps.Copy(merged, one)
 	}
 	return merged
 }

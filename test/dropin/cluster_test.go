@@ -4,7 +4,6 @@ package dropin
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -68,7 +67,7 @@ func answerCluster(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNotFound)
-	io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
+	fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 }
 
 // watchCluster says that everything has been listed, and then nothing more
@@ -91,12 +90,12 @@ func startDocker(t *testing.T, socket string) {
 		w.Header().Set("Content-Type", "application/json")
 		switch path.Base(r.URL.Path) {
 		case "json":
-			io.WriteString(w, `[]`)
+			fmt.Fprint(w, `[]`)
 		case "events":
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		default:
-			io.WriteString(w, `{"Name":"docker-host","OSType":"linux"}`)
+			fmt.Fprint(w, `{"Name":"docker-host","OSType":"linux"}`)
 		}
 	}))
 	server.Listener.Close()

@@ -82,8 +82,9 @@ func start(t *testing.T, c *exec.Cmd) *Collector {
 	}()
 	require.NoError(t, <-started)
 	t.Cleanup(func() {
-		c.Process.Kill()
-		<-collector.ended
+		_ = c.Process.Kill()        // it may have ended
+		for range collector.ended { // until it has ended
+		}
 	})
 	collector.await(t, "readiness", func() bool { return collector.ready() >= 1 })
 	return collector

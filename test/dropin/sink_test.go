@@ -39,7 +39,10 @@ func newSink(t *testing.T) *Sink {
 }
 
 func (s *Sink) take(w http.ResponseWriter, r *http.Request) {
-	io.Copy(io.Discard, r.Body)
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	s.mu.Lock()
 	s.deliveries = append(s.deliveries, Delivery{Path: r.URL.Path, Header: r.Header})
 	s.mu.Unlock()
@@ -47,10 +50,10 @@ func (s *Sink) take(w http.ResponseWriter, r *http.Request) {
 	// The first is Elasticsearch's own, which its client insists on.
 	w.Header().Set("X-Elastic-Product", "Elasticsearch")
 	if r.URL.Path == "/token" {
-		io.WriteString(w, `{"access_token":"token-of-the-test","token_type":"Bearer","expires_in":3600}`)
+		fmt.Fprint(w, `{"access_token":"token-of-the-test","token_type":"Bearer","expires_in":3600}`)
 		return
 	}
-	io.WriteString(w, `{}`)
+	fmt.Fprint(w, `{}`)
 }
 
 // received says whether a request to path came whose header name has value.
@@ -86,7 +89,7 @@ func serveFiles(t *testing.T, address string, secure bool, files map[string]stri
 			http.NotFound(w, r)
 			return
 		}
-		io.WriteString(w, content)
+		fmt.Fprint(w, content)
 	}))
 	server.Listener.Close()
 	var err error
