@@ -82,8 +82,8 @@ func start(t *testing.T, c *exec.Cmd) *Collector {
 	}()
 	require.NoError(t, <-started)
 	t.Cleanup(func() {
-		_ = c.Process.Kill()        // it may have ended
-		for range collector.ended { // until it has ended
+		_ = c.Process.Kill() // it may have ended
+		for range collector.ended {
 		}
 	})
 	collector.await(t, "readiness", func() bool { return collector.ready() >= 1 })
