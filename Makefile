@@ -39,7 +39,7 @@ build: ## dist/otelcol-qtap, the lean set: all that is needed to try and to test
 	cd distribution/otelcol-qtap-lean && $(GO) build $(BUILD_FLAGS) -o ../../dist/otelcol-qtap .
 
 .PHONY: build-full
-build-full: ## dist/otelcol-qtap-full, with every exporter (cold: 6 min, 6 GB of memory)
+build-full: ## dist/otelcol-qtap-full, with what other collectors have (cold: 20 min, 8 GB of memory)
 	cd distribution/otelcol-qtap && $(GO) build $(BUILD_FLAGS) -o ../../dist/otelcol-qtap-full .
 
 # Cold it takes as long as build for each architecture.
@@ -73,7 +73,7 @@ unit: ## tests that need no privileges (under 2 min)
 	cd exporter/objectstoreexporter && $(GO) test -short ./...
 
 .PHONY: test
-test: deps build ## all tests: unit and end to end, as root
+test: deps build ## unit and end-to-end tests, as root (not those that need the full set: drop-in, delivery, deploy)
 	$(GO) test -count=1 $(PORTABLE)
 	cd exporter/objectstoreexporter && $(GO) test -count=1 ./...
 	$(MAKE) --no-print-directory e2e
@@ -95,6 +95,10 @@ servers: ## dist/servers: the programs that the delivery tests start (cold: 10 m
 delivery: deps build build-full servers ## tests of distribution/examples against real back ends, as root
 	QTAP_BINARY=$(CURDIR)/dist/otelcol-qtap QTAP_FULL_BINARY=$(CURDIR)/dist/otelcol-qtap-full \
 		$(GO) test -count=1 -timeout 15m ./test/delivery
+
+.PHONY: drop-in
+drop-in: deps build-full ## distribution/dropin: usual configurations of other collectors, with the full set
+	QTAP_FULL_BINARY=$(CURDIR)/dist/otelcol-qtap-full $(GO) test -count=1 -timeout 15m ./test/dropin
 
 .PHONY: deploy
 deploy: deps build image ## tests of the image, the systemd unit and the Kubernetes objects, as root
