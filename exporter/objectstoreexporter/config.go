@@ -83,7 +83,7 @@ func (c *Config) Validate() error {
 
 // each takes apart what errors.Join has put together.
 func each(err error) []error {
-	joined, several := err.(interface{ Unwrap() []error }) //nolint:errorlint // not what it wraps: itself
+	joined, several := err.(interface{ Unwrap() []error })
 	switch {
 	case err == nil:
 		return nil

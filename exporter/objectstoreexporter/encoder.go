@@ -44,7 +44,7 @@ func (e *encoder) encode(body string) (string, error) {
 	switch e.name {
 	case compressionGzip:
 		var out bytes.Buffer
-		w := e.gzip.Get().(*gzip.Writer) //nolint:errcheck,forcetypeassert // New makes nothing else
+		w := e.gzip.Get().(*gzip.Writer)
 		defer e.gzip.Put(w)
 		w.Reset(&out)
 		if _, err := io.WriteString(w, body); err != nil {

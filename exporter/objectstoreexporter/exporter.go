@@ -70,8 +70,7 @@ func newExporter(set exporter.Settings, config *Config) (*objectExporter, error)
 func (e *objectExporter) start(ctx context.Context, host component.Host) error {
 	e.health = newHealth(host, e.settings.Logger)
 	_, err := e.store.get(ctx)
-	var wrong configurationError
-	if errors.As(err, &wrong) {
+	if _, wrong := errors.AsType[configurationError](err); wrong {
 		return errors.New("url: " + redact(err.Error()))
 	}
 	if err != nil {

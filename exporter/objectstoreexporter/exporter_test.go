@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -250,11 +251,11 @@ func TestWithoutIfAbsentTheLastRecordOfAKeyWins(t *testing.T) {
 	e := start(t, s, func(c *Config) { c.IfAbsent = false })
 	var pairs []string
 	for i := range 50 {
-		pairs = append(pairs, fmt.Sprint("k", i%5), fmt.Sprint(i))
+		pairs = append(pairs, fmt.Sprint("k", i%5), strconv.Itoa(i))
 	}
 	require.NoError(t, e.push(t.Context(), records(pairs...)))
 	for i := range 5 {
-		assert.Equal(t, fmt.Sprint(45+i), s.objects[fmt.Sprint("objects/k", i)].body)
+		assert.Equal(t, strconv.Itoa(45+i), s.objects[fmt.Sprint("objects/k", i)].body)
 	}
 }
 
@@ -264,7 +265,7 @@ func TestABatchEndsEarlyWhenTheStoreIsDown(t *testing.T) {
 	e := start(t, s, func(c *Config) { c.Concurrency = 2 })
 	var pairs []string
 	for i := range 100 {
-		pairs = append(pairs, fmt.Sprint(i), "x")
+		pairs = append(pairs, strconv.Itoa(i), "x")
 	}
 	err := e.push(t.Context(), records(pairs...))
 	require.ErrorContains(t, err, "100 of 100 objects were not stored: there was no answer within the timeout")

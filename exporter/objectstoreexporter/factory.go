@@ -59,7 +59,7 @@ func defaultQueue() exporterhelper.QueueBatchConfig {
 }
 
 func createLogs(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Logs, error) {
-	config := cfg.(*Config) //nolint:errcheck,forcetypeassert // the Collector hands back what createDefaultConfig made
+	config := cfg.(*Config)
 	e, err := newExporter(set, config)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -73,13 +74,13 @@ func classify(err error) *failure {
 	// a folder there, or one of its folders is a file.
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR),
 		errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist),
-		status == http.StatusRequestEntityTooLarge, matches(code, permanentCodes):
+		status == http.StatusRequestEntityTooLarge, slices.Contains(permanentCodes, code):
 		f.permanent = true
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), status == http.StatusInsufficientStorage,
 		code == "XMinioStorageFull", code == "QuotaExceeded":
 		f.reason = reasonFull
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS),
-		status == http.StatusUnauthorized, status == http.StatusForbidden, matches(code, deniedCodes),
+		status == http.StatusUnauthorized, status == http.StatusForbidden, slices.Contains(deniedCodes, code),
 		lacksCredentials(err):
 		f.reason = reasonDenied
 	case status == http.StatusNotFound, status == http.StatusMovedPermanently, errors.Is(err, fs.ErrNotExist):
@@ -146,13 +147,4 @@ func lacksCredentials(err error) bool {
 func isNetwork(err error) bool {
 	var network net.Error
 	return errors.As(err, &network)
-}
-
-func matches(code string, codes []string) bool {
-	for _, c := range codes {
-		if code == c {
-			return true
-		}
-	}
-	return false
 }

@@ -70,7 +70,7 @@ func openAzure(ctx context.Context, t target) (store, error) {
 // newTransport keeps as many connections as are used at a time; the default of
 // two per host would open a new one for nearly every object.
 func newTransport(connections int) *http.Transport {
-	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck,forcetypeassert // it is one
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	widen(transport, connections)
 	return transport
 }

@@ -23,21 +23,21 @@ func TestTheDocumentedDefaultsAreTheDefaults(t *testing.T) {
 		"key":                               "required",
 		"content_type":                      config.ContentType,
 		"compression":                       config.Compression,
-		"if_absent":                         fmt.Sprint(config.IfAbsent),
-		"concurrency":                       fmt.Sprint(config.Concurrency),
-		"max_object_bytes":                  fmt.Sprint(config.MaxObjectBytes),
+		"if_absent":                         text(config.IfAbsent),
+		"concurrency":                       text(config.Concurrency),
+		"max_object_bytes":                  text(config.MaxObjectBytes),
 		"timeout":                           config.TimeoutConfig.Timeout.String(),
-		"sending_queue.enabled":             fmt.Sprint(config.QueueConfig.HasValue()),
+		"sending_queue.enabled":             text(config.QueueConfig.HasValue()),
 		"sending_queue.sizer":               queue.Sizer.String(),
-		"sending_queue.queue_size":          fmt.Sprint(queue.QueueSize),
-		"sending_queue.num_consumers":       fmt.Sprint(queue.NumConsumers),
-		"sending_queue.block_on_overflow":   fmt.Sprint(queue.BlockOnOverflow),
+		"sending_queue.queue_size":          text(queue.QueueSize),
+		"sending_queue.num_consumers":       text(queue.NumConsumers),
+		"sending_queue.block_on_overflow":   text(queue.BlockOnOverflow),
 		"sending_queue.storage":             "none",
 		"sending_queue.batch.sizer":         batch.Sizer.String(),
-		"sending_queue.batch.min_size":      fmt.Sprint(batch.MinSize),
-		"sending_queue.batch.max_size":      fmt.Sprint(batch.MaxSize),
+		"sending_queue.batch.min_size":      text(batch.MinSize),
+		"sending_queue.batch.max_size":      text(batch.MaxSize),
 		"sending_queue.batch.flush_timeout": batch.FlushTimeout.String(),
-		"retry_on_failure.enabled":          fmt.Sprint(retry.Enabled),
+		"retry_on_failure.enabled":          text(retry.Enabled),
 		"retry_on_failure.initial_interval": retry.InitialInterval.String(),
 		"retry_on_failure.max_interval":     retry.MaxInterval.String(),
 		"retry_on_failure.max_elapsed_time": retry.MaxElapsedTime.String(),
@@ -92,3 +92,6 @@ func TestTheDocumentedCausesAreTheCauses(t *testing.T) {
 	}
 	assert.ElementsMatch(t, reasons, documented.Attributes["reason"].Enum)
 }
+
+// text is a value as the README writes it.
+func text(v any) string { return fmt.Sprint(v) }

@@ -59,11 +59,7 @@ func (b *binary) goTLS() (finding *Finding, why string, err error) {
 		return nil, whyStackABI, nil
 	}
 	for _, start := range b.textStarts(table) {
-		functions, err := b.goFunctions(entries, start)
-		if err != nil {
-			return nil, "", err
-		}
-		if functions != nil {
+		if functions := b.goFunctions(entries, start); functions != nil {
 			return &Finding{Library: Go, Version: version, Functions: functions}, "", nil
 		}
 	}
@@ -206,7 +202,7 @@ func (b *binary) moduleText() []uint64 {
 
 // goFunctions turns entries into places to probe; nil when the code there is
 // not that of a Go function, because the entries count from elsewhere.
-func (b *binary) goFunctions(entries map[string][2]uint64, start uint64) ([]Function, error) {
+func (b *binary) goFunctions(entries map[string][2]uint64, start uint64) []Function {
 	const maxFunction = 1 << 20
 	var functions []Function
 	for _, name := range goMethods {
@@ -217,18 +213,18 @@ func (b *binary) goFunctions(entries map[string][2]uint64, start uint64) ([]Func
 		address := start + entry[0]
 		offset, ok := b.offset(address)
 		if !ok {
-			return nil, nil
+			return nil
 		}
 		code := make([]byte, entry[1]-entry[0])
 		if err := b.at(address, code); err != nil {
-			return nil, nil //nolint:nilerr // behind the end of the segment: counted from elsewhere
+			return nil // behind the end of the segment: counted from elsewhere
 		}
 		if !b.beginsLikeGo(code) {
-			return nil, nil
+			return nil
 		}
 		returns := b.returns(code)
 		if len(returns) == 0 {
-			return nil, nil
+			return nil
 		}
 		f := Function{Name: name, Entry: offset}
 		for _, at := range returns {
@@ -236,7 +232,7 @@ func (b *binary) goFunctions(entries map[string][2]uint64, start uint64) ([]Func
 		}
 		functions = append(functions, f)
 	}
-	return functions, nil
+	return functions
 }
 
 // goVersion returns the version of the toolchain from the build information

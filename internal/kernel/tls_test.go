@@ -7,11 +7,11 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -162,7 +162,7 @@ func TestOpenSSLSessionsAreReadUnderTheirSocket(t *testing.T) {
 		require.True(t, bytes.HasPrefix(response, []byte("HTTP/1.0 200 OK\r\n")), "%q", response)
 		require.True(t, bytes.HasSuffix(response, answer), "%q", response)
 		last := opened[connection][len(opened[connection])-1]
-		require.Contains(t, []string{fmt.Sprint(last.LocalPort), fmt.Sprint(last.RemotePort)}, port)
+		require.Contains(t, []string{strconv.Itoa(int(last.LocalPort)), strconv.Itoa(int(last.RemotePort))}, port)
 		require.Equal(t, event.SourceOpenSSL, last.Source)
 		require.EqualValues(t, len(bytesOf[event.Send]), closed[connection].Sent)
 		require.EqualValues(t, len(bytesOf[event.Receive]), closed[connection].Received)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,7 +102,7 @@ func discoverCopies(s Setup, name, path string, size int64) error {
 	defer os.RemoveAll(dir)
 	arguments := []string{"map"}
 	for i := range copies {
-		arguments = append(arguments, filepath.Join(dir, fmt.Sprint(i)))
+		arguments = append(arguments, filepath.Join(dir, strconv.Itoa(i)))
 		if err := copyFile(path, arguments[i+1]); err != nil {
 			return err
 		}

@@ -188,11 +188,11 @@ func write(root *os.Root, name string, content io.Reader) error {
 }
 
 // replace makes something where something of an earlier layer may be.
-func replace(root *os.Root, name string, make func() error) error {
+func replace(root *os.Root, name string, create func() error) error {
 	if err := root.RemoveAll(name); err != nil {
 		return err
 	}
-	return make()
+	return create()
 }
 
 func empty(root *os.Root, folder string) error {

@@ -214,8 +214,7 @@ func (c *container) awaitExit() int {
 	case <-time.After(60 * time.Second):
 		c.t.Fatal("the container does not end")
 	}
-	var status *exec.ExitError
-	if errors.As(c.err, &status) {
+	if status, is := errors.AsType[*exec.ExitError](c.err); is {
 		return status.ExitCode()
 	}
 	require.NoError(c.t, c.err)

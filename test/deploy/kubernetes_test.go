@@ -104,7 +104,7 @@ func TestKubernetesObjectsBelongTogether(t *testing.T) {
 	for _, probe := range []*corev1.Probe{container.StartupProbe, container.LivenessProbe, container.ReadinessProbe} {
 		assert.Contains(t, ports, probe.HTTPGet.Port.String())
 	}
-	assert.True(t, container.Resources.Requests.Memory().Cmp(*container.Resources.Limits.Memory()) < 0)
+	assert.Negative(t, container.Resources.Requests.Memory().Cmp(*container.Resources.Limits.Memory()))
 	assertLeastPrivilege(t, pod.Spec.SecurityContext, container.SecurityContext)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +48,7 @@ func TestImageRuns(t *testing.T) {
 		c.await("stdout", "GET "+request(t, "https", encrypted)+" 200")
 	})
 	t.Run("the health check answers", func(t *testing.T) {
-		out, err := exec.Command("nsenter", "-t", fmt.Sprint(c.pid()), "-n", "curl", "-sS", "-w", " %{http_code}",
+		out, err := exec.Command("nsenter", "-t", strconv.Itoa(c.pid()), "-n", "curl", "-sS", "-w", " %{http_code}",
 			"http://127.0.0.1:13133/").CombinedOutput()
 		require.NoErrorf(t, err, "%s", out)
 		assert.Contains(t, string(out), "Server available")
@@ -182,7 +183,7 @@ func TestReplacedImage(t *testing.T) {
 			c := run(t, x.how)
 			c.awaitReady()
 			assert.Zero(t, c.capabilities("CapEff"))
-			out, err := exec.Command("nsenter", "-t", fmt.Sprint(c.pid()), "-n", "curl", "-sS", "-H", "Content-Type: application/json",
+			out, err := exec.Command("nsenter", "-t", strconv.Itoa(c.pid()), "-n", "curl", "-sS", "-H", "Content-Type: application/json",
 				"-d", `{"resourceLogs":[]}`, "http://127.0.0.1:4318/v1/logs").CombinedOutput()
 			require.NoErrorf(t, err, "%s", out)
 			assert.Contains(t, string(out), "partialSuccess")
