@@ -331,7 +331,8 @@ static __always_inline void on_closed(struct connection *connection, struct sock
 				 BPF_CORE_READ(sk, sk_err);
 	if (flags & (1UL << SOCK_DONE_BIT))
 		on_received_fin(connection, sk);
-	if (unread_bytes(sk) && !(flags & (1UL << SOCK_DEAD_BIT)))
+	/* Of a session it is the library that may still be read, see outlives_socket. */
+	if (connection->verdict != BOUND && unread_bytes(sk) && !(flags & (1UL << SOCK_DEAD_BIT)))
 		connection->is_closed = true;
 	else
 		end_connection(connection, sk);

@@ -109,18 +109,32 @@ func TestOpenSSLSessionsAreReadUnderTheirSocket(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	var answer []byte
 	var asked error
+	answered := make(chan struct{})
 	go func() {
-		defer cancel()
+		defer close(answered)
 		answer, asked = client.CombinedOutput()
-		time.Sleep(200 * time.Millisecond)
 	}()
 
 	opened := map[uint64][]event.Open{}
 	closed := map[uint64]event.Close{}
 	plain := map[uint64]map[event.Direction][]byte{}
 	ciphertext := 0
+	// Both ends have told what passed and that they have ended.
+	isOver := func() bool {
+		for connection := range plain {
+			if _, ended := closed[connection]; !ended {
+				return false
+			}
+		}
+		return len(plain) == 2
+	}
 	require.NoError(t, source.Run(ctx, func(batch *event.Batch) {
 		defer batch.Release()
+		defer func() {
+			if isOver() {
+				cancel()
+			}
+		}()
 		for rest := batch.Records; len(rest) > 0; {
 			var record []byte
 			record, rest, err = event.Next(rest)
@@ -149,6 +163,7 @@ func TestOpenSSLSessionsAreReadUnderTheirSocket(t *testing.T) {
 			}
 		}
 	}))
+	<-answered
 	require.NoError(t, probes.Close())
 	require.NoError(t, asked, "%s", answer)
 	require.Len(t, plain, 2, "the client's end and the server's")
