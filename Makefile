@@ -101,7 +101,7 @@ drop-in: deps build-full ## distribution/dropin: usual configurations of other c
 	QTAP_FULL_BINARY=$(CURDIR)/dist/otelcol-qtap-full $(GO) test -count=1 -timeout 15m ./test/dropin
 
 .PHONY: deploy
-deploy: deps build image ## tests of the image, the systemd unit and the Kubernetes objects, as root
+deploy: deps build-full image ## tests of the image, the systemd unit and the Kubernetes objects, as root
 	cd test/deploy && $(GO) test -count=1 -timeout 20m .
 
 .PHONY: kernels

@@ -5,6 +5,6 @@
 // It is a module of its own, because the types of Kubernetes have no place
 // among the dependencies of a receiver.
 //
-//	QTAP_BINARY  the collector of this machine, by default dist/otelcol-qtap
+//	QTAP_BINARY  the collector of this machine, by default dist/otelcol-qtap-full
 //	QTAP_IMAGE   the image, by default dist/otelcol-qtap-image.tar
 package deploy

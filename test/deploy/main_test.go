@@ -18,7 +18,7 @@ const repository = "../.."
 var collector, image string
 
 func TestMain(m *testing.M) {
-	collector = existing("QTAP_BINARY", filepath.Join(repository, "dist/otelcol-qtap"))
+	collector = existing("QTAP_BINARY", filepath.Join(repository, "dist/otelcol-qtap-full"))
 	image = existing("QTAP_IMAGE", filepath.Join(repository, "dist/otelcol-qtap-image.tar"))
 	status := m.Run()
 	if unpacked.folder != "" {
@@ -58,7 +58,7 @@ func need(t *testing.T, programs ...string) {
 func needBinary(t *testing.T) {
 	t.Helper()
 	if collector == "" {
-		skipWithout(t, []string{"dist/otelcol-qtap (make build writes it)"})
+		skipWithout(t, []string{"dist/otelcol-qtap-full (make build-full writes it)"})
 	}
 }
 
