@@ -180,7 +180,7 @@ var systemFolders = []string{"/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/l
 // system looks at the libraries of our own mount namespace and of the host's,
 // which are not the same when we run in a container.
 func (d *Discovery) system() {
-	for _, root := range []string{d.options.SystemRoot, filepath.Join(d.options.ProcRoot, "1", "root")} {
+	for _, root := range d.systemRoots() {
 		for _, folder := range systemFolders {
 			for _, name := range systemLibraries {
 				paths, err := filepath.Glob(filepath.Join(root, folder, name))
@@ -193,6 +193,21 @@ func (d *Discovery) system() {
 			}
 		}
 	}
+}
+
+// systemRoots returns our own root, and the host's when it is another one that
+// we may look into.
+func (d *Discovery) systemRoots() []string {
+	roots := []string{d.options.SystemRoot, filepath.Join(d.options.ProcRoot, "1", "root")}
+	own, err := os.Stat(roots[0])
+	if err != nil {
+		return roots
+	}
+	host, err := os.Stat(roots[1])
+	if err != nil || os.SameFile(own, host) {
+		return roots[:1]
+	}
+	return roots
 }
 
 func (d *Discovery) pin(path string) {
